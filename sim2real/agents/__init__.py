@@ -1,0 +1,25 @@
+"""Learners: they see a vector environment and nothing of what simulates it."""
+
+from __future__ import annotations
+
+from sim2real.agents.base import Agent, Observation, RandomAgent, RewardFn, Transitions
+from sim2real.agents.collect import Collector, Episode
+from sim2real.agents.loop import Loop
+from sim2real.agents.registry import AGENTS, make_agent
+from sim2real.agents.sac import SAC
+from sim2real.agents.sac_config import SACConfig
+
+__all__ = [
+    "AGENTS",
+    "SAC",
+    "Agent",
+    "Collector",
+    "Episode",
+    "Loop",
+    "Observation",
+    "RandomAgent",
+    "RewardFn",
+    "SACConfig",
+    "Transitions",
+    "make_agent",
+]

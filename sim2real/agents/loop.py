@@ -1,0 +1,100 @@
+"""The training loop of learners that learn from every step: act, observe, update, report."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+
+from sim2real.agents.base import Agent, RandomAgent, Transitions
+from sim2real.agents.collect import Collector, Episode
+
+
+class Loop:
+    """Trains an agent in a vector environment, one vector step at a time.
+
+    Args:
+        agent: The learner.
+        env: The environment it learns in.
+        seed: Seed of the environment's first reset and of the warm-up's random actions.
+    """
+
+    def __init__(self, agent: Agent, env: VectorEnv[Any, Any, Any], seed: int) -> None:
+        self.agent = agent
+        self.collector = Collector(env, seed)
+        self._random = RandomAgent(agent.action_space, seed)
+        self._episodes: list[Episode] = []
+        self._mark = (time.perf_counter(), 0, 0)
+
+    @property
+    def steps(self) -> int:
+        """Environment steps taken, all worlds together."""
+        return self.collector.steps
+
+    def step(self) -> Transitions:
+        """Take one step in every world and learn from it."""
+        warm = self.steps >= self.agent.learning_starts
+        actor = self.agent if warm else self._random
+        transitions = self.collector.step(actor.act(self.collector.obs))
+        self.agent.observe(transitions)
+        self.agent.update()
+        return transitions
+
+    def run_until(self, step: int) -> None:
+        """Train until at least `step` environment steps have been taken.
+
+        Worlds step together, so the count may pass `step` by up to one less than their number.
+        """
+        while self.steps < step:
+            self.step()
+
+    def metrics(self) -> dict[str, float]:
+        """Summarize what happened since the last call; NaN where nothing did.
+
+        Returns:
+            `step` (environment steps so far), `episodes`, `return`, `length`, `success` (means
+            over finished episodes, failed simulations left out), `failed` (steps), `steps_per_s`,
+            and the agent's own curves.
+        """
+        episodes = self.collector.pop_episodes()
+        sound = [episode for episode in episodes if not episode.failed]
+        successes = [float(e.success) for e in sound if e.success is not None]
+        now, then = time.perf_counter(), self._mark
+        self._mark = (now, self.steps, self.collector.failures)
+        return {
+            "step": float(self.steps),
+            "episodes": float(len(episodes)),
+            "return": _mean([episode.reward for episode in sound]),
+            "length": _mean([float(episode.length) for episode in sound]),
+            "success": _mean(successes),
+            "failed": float(self.collector.failures - then[2]),
+            "steps_per_s": (self.steps - then[1]) / max(now - then[0], 1e-9),
+            **self.agent.metrics(),
+        }
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return agent, collector and warm-up; the environment's state must be saved beside it."""
+        return {
+            "agent": self.agent.state_dict(),
+            "collector": self.collector.state_dict(),
+            "random": self._random.state_dict(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned.
+
+        To continue bit for bit, make the loop first (which resets the environment), then restore
+        the environment, then call this, which neither steps nor resets it.
+        """
+        self.agent.load_state_dict(state["agent"])
+        self.collector.load_state_dict(state["collector"])
+        self._random.load_state_dict(state["random"])
+        self._mark = (time.perf_counter(), self.steps, self.collector.failures)
+
+
+def _mean(values: list[float]) -> float:
+    return float(np.mean(values)) if values else math.nan

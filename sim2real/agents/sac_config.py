@@ -1,0 +1,55 @@
+"""The hyper-parameters of soft actor-critic, as they are written in a spec file."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+
+Widths = tuple[PositiveInt, ...]
+
+
+class SACConfig(BaseModel):
+    """Hyper-parameters of `SAC`; every key may be given in a spec's `train` section."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    actor_hidden: Widths = Field((256, 256), description="Widths of the actor's hidden layers.")
+    critic_hidden: Widths = Field((256, 256), description="Widths of each critic's hidden layers.")
+    actor_lr: float = Field(3e-4, gt=0, description="Adam step size of the actor.")
+    critic_lr: float = Field(1e-3, gt=0, description="Adam step size of the critics.")
+    alpha_lr: float = Field(1e-3, gt=0, description="Adam step size of the log temperature.")
+    gamma: float = Field(0.99, ge=0, lt=1, description="Discount of one environment step.")
+    tau: float = Field(0.005, gt=0, le=1, description="Step of the target critics per update.")
+    batch_size: PositiveInt = Field(256, description="Transitions drawn for one update.")
+    replay_capacity: PositiveInt = Field(1_000_000, description="Transitions kept, all worlds together.")
+    learning_starts: int = Field(
+        5_000, ge=0, description="Environment steps with uniformly random actions before learning."
+    )
+    updates_per_step: float = Field(
+        1.0, ge=0, description="Gradient updates per environment step; N worlds take N of them."
+    )
+    policy_delay: PositiveInt = Field(2, description="Critic updates between two visits to the actor.")
+    policy_updates: PositiveInt = Field(
+        2, description="Actor updates at each visit; equal to policy_delay it catches up fully."
+    )
+    temperature: Literal["auto"] | float = Field(
+        "auto", description="Weight of the entropy: learned, or fixed at this value."
+    )
+    initial_temperature: float = Field(1.0, gt=0, description="Where a learned temperature starts.")
+    target_entropy: Literal["auto"] | float = Field(
+        "auto", description="Entropy [nat] a learned temperature aims at: auto is minus dim(A)."
+    )
+    critic_layernorm: bool = Field(
+        True, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
+    )
+    normalize_observations: bool = Field(
+        True, description="Whether observations are scaled by their running mean and deviation."
+    )
+    her: Literal["auto"] | bool = Field(
+        "auto", description="Whether goals are relabelled in hindsight: auto is for goal spaces."
+    )
+    her_k: PositiveInt = Field(4, description="Hindsight goals per original goal.")
+    trainable: Literal["all", "last_layer"] = Field(
+        "all", description="What learning may change; last_layer freezes all else for fine-tuning."
+    )

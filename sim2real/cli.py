@@ -1,0 +1,206 @@
+"""Words to the user; no logic. Everything heavy is imported inside the commands."""
+
+import json
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+
+import typer
+
+if TYPE_CHECKING:
+    from sim2real.runs import Run
+
+app = typer.Typer(
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Sim-to-real transfer: randomize physics in YAML, train, and measure zero- and few-shot transfer.",
+)
+
+Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)]
+RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+
+
+@app.command()
+def train(
+    spec: Annotated[Path | None, typer.Argument(metavar="[SPEC]", help="A spec file.")] = None,
+    set_: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override, such as train.steps=1e5."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="The run's seed.")] = None,
+    out: Annotated[Path | None, typer.Option(help="The run folder [runs/<spec>/<time>-s<seed>].")] = None,
+    resume: Annotated[Path | None, typer.Option(metavar="RUN", help="Continue a run exactly.")] = None,
+) -> None:
+    """Train a policy across the spec's worlds, and its baseline without randomization."""
+    if (spec is None) == (resume is None):
+        _fail("give a SPEC to start a run, or --resume RUN to continue one", 2)
+    if resume is not None and (set_ or seed is not None or out is not None):
+        _fail("--resume continues a run as it was; it takes no --set, --seed or --out", 2)
+    with _errors():
+        from sim2real import runs
+        from sim2real.progress import Progress
+        from sim2real.train import Interrupted, start
+        from sim2real.train import train as train_run
+
+        overrides = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
+        run = start(spec, tuple(overrides), out) if spec is not None else runs.open_run(resume or Path())
+        typer.echo(f"run folder: {run.path}")
+        try:
+            with Progress() as progress:
+                train_run(run, progress)
+        except (Interrupted, KeyboardInterrupt):
+            typer.echo(f"\nstopped and saved; continue with:\n  sim2real train --resume {run.path}")
+            raise typer.Exit(130) from None
+        typer.echo(f"trained; next:\n  sim2real evaluate {run.path}")
+
+
+@app.command()
+def evaluate(
+    run: RunFolder,
+    targets: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    suite: Annotated[
+        str, typer.Option(help="targets, or grid: each term alone, in and out of range.")
+    ] = "targets",
+    episodes: Annotated[int | None, typer.Option(min=2, help="Episodes for each target and shot.")] = None,
+    shots: Annotated[str | None, typer.Option(help="Target episodes to adapt on, such as 0,1,5.")] = None,
+    json_: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead of a table.")] = False,
+) -> None:
+    """Measure transfer to the held-out targets: zero-shot, and after a few target episodes."""
+    with _errors():
+        from sim2real.evaluation.evaluate import Request
+        from sim2real.evaluation.evaluate import evaluate as evaluate_run
+        from sim2real.evaluation.report import headline, table
+        from sim2real.progress import Progress
+
+        chosen = tuple(name.strip() for name in targets.split(",")) if targets else None
+        request = Request(chosen, suite, episodes, _numbers(shots) if shots else None)
+        with Progress() as progress:
+            result = evaluate_run(_open(run), request, progress)
+        if json_:
+            typer.echo(json.dumps(result))
+            return
+        typer.echo(f"{table(result)}\n\n{headline(result)}\n")
+        typer.echo(f"next:\n  sim2real record {run} --worst\n  sim2real report {run}")
+
+
+@app.command()
+def record(
+    run: RunFolder,
+    target: Annotated[str | None, typer.Option(help="Which target [the first].")] = None,
+    worst: Annotated[
+        bool, typer.Option("--worst", help="The target with the worst zero-shot return.")
+    ] = False,
+    out: Annotated[Path | None, typer.Option("-o", "--out", help="An .mp4 or .gif file.")] = None,
+    seconds: Annotated[float, typer.Option(min=0.1, help="Longest video.")] = 10.0,
+) -> None:
+    """Record the policy on nominal and target dynamics, side by side."""
+    if target and worst:
+        _fail("give --target or --worst, not both", 2)
+    with _errors():
+        from sim2real.evaluation.video import record as record_run
+        from sim2real.evaluation.video import worst_target
+        from sim2real.progress import Progress
+
+        opened = _open(run)
+        name = worst_target(opened.results()) if worst else target
+        path = out or opened.path / "videos" / f"{name or 'target'}.mp4"
+        with Progress() as progress:
+            record_run(opened, name, path, progress, seconds)
+        typer.echo(f"video: {path}")
+
+
+@app.command()
+def inspect(
+    spec: Spec,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")] = None,
+    preview: Annotated[Path | None, typer.Option(help="Write a sheet of randomized worlds (.png).")] = None,
+) -> None:
+    """Show every parameter of a spec, and check that each term changes something."""
+    with _errors():
+        from sim2real.inspection import describe
+        from sim2real.spec import load
+        from sim2real.train import CATALOG
+
+        bundle = load(spec, CATALOG, tuple(set_ or ()))
+        typer.echo(describe(bundle))
+        if preview is not None:
+            from sim2real.inspection import preview as write_preview
+
+            write_preview(bundle, preview)
+            typer.echo(f"preview: {preview}")
+
+
+@app.command()
+def report(run: RunFolder) -> None:
+    """Write one self-contained HTML file about an evaluated run."""
+    with _errors():
+        from sim2real.evaluation.report import write_report
+
+        typer.echo(f"report: {write_report(_open(run))}")
+
+
+@app.command("list")
+def list_(
+    what: Annotated[str, typer.Argument(metavar="envs|randomizers|agents|methods", show_default=False)],
+) -> None:
+    """List what a spec may name."""
+    from sim2real.catalog import KINDS
+
+    if what not in KINDS:
+        _fail(f"cannot list '{what}'; there are: {', '.join(KINDS)}", 2)
+    with _errors():
+        rows = KINDS[what]()
+        width = max(map(len, rows), default=0)
+        for name, text in rows.items():
+            typer.echo(f"{name:<{width}}  {text}")
+
+
+def main() -> None:
+    """Run the command line."""
+    app()
+
+
+def _open(path: Path) -> "Run":
+    from sim2real.runs import open_run
+
+    return open_run(path)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    try:
+        numbers = tuple(int(part) for part in text.split(","))
+    except ValueError:
+        _fail(f"--shots takes whole numbers separated by commas, given '{text}'", 2)
+    if min(numbers) < 0:
+        _fail("--shots cannot be negative", 2)
+    return numbers
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(message, err=True)
+    raise typer.Exit(code)
+
+
+@contextmanager
+def _errors() -> Iterator[Any]:
+    """Turn mistakes into their messages: exit 2 for a spec or an argument, 1 for a run or the machine."""
+    from sim2real.runs import RunError
+    from sim2real.spec import SpecError
+    from sim2real.worlds import RenderingUnavailableError
+
+    try:
+        yield
+    except SpecError as error:
+        _fail(str(error), 2)
+    except (RunError, RenderingUnavailableError, ValueError) as error:
+        _fail(f"sim2real: {error}", 1)
+    except KeyboardInterrupt:
+        _fail("\nstopped", 130)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,48 @@
+"""Makes gymnasium-robotics 1.4.2 work on MuJoCo ≥ 3.12, and keep working after `mj_setConst`.
+
+Its `mujoco_utils` compares integers of NumPy arrays with MuJoCo's enums. Since MuJoCo 3.12 these never
+compare equal, so Fetch, Hand and Kitchen raise a bare AssertionError. Giving that one module enums whose
+members are plain integers cures all of them.
+
+Its `reset_mocap_welds` centres the welds by which Fetch is moved, but leaves them marked as computed by
+MuJoCo: `mj_setConst`, which every edit of a mass needs, would then move them back, 1.4 m in FetchReach.
+"""
+
+from collections.abc import Callable
+from types import SimpleNamespace
+from typing import Any
+
+import mujoco
+
+
+class _IntegerEnums:
+    """Stands for the `mujoco` module: the enums named here have integer members, all else is MuJoCo's."""
+
+    _ENUMS = ("mjtJoint", "mjtEq")
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(mujoco, name)
+        if name not in self._ENUMS:
+            return found
+        return SimpleNamespace(**{member: int(value) for member, value in found.__members__.items()})
+
+
+# Where a weld's `eq_data` row says that MuJoCo computed its relative pose.
+_COMPUTED = 11
+
+
+def _keeping_welds(reset: Callable[..., None]) -> Callable[..., None]:
+    def reset_mocap_welds(model: mujoco.MjModel, data: mujoco.MjData) -> None:
+        model.eq_data[model.eq_type == int(mujoco.mjtEq.mjEQ_WELD), _COMPUTED] = 0
+        reset(model, data)
+
+    return reset_mocap_welds
+
+
+def patch_gymnasium_robotics() -> None:
+    """Patch `gymnasium_robotics.utils.mujoco_utils`; harmless when called again."""
+    from gymnasium_robotics.utils import mujoco_utils
+
+    if not isinstance(mujoco_utils.mujoco, _IntegerEnums):
+        mujoco_utils.mujoco = _IntegerEnums()
+        mujoco_utils.reset_mocap_welds = _keeping_welds(mujoco_utils.reset_mocap_welds)

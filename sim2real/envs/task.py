@@ -1,0 +1,193 @@
+"""What a task is: array functions on a batch of worlds, with operations that NumPy and torch share."""
+
+import warnings
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, ClassVar
+
+import gymnasium as gym
+import mujoco
+import numpy as np
+from numpy.typing import NDArray
+
+from sim2real.spec import Stream
+from sim2real.worlds import Worlds
+
+Array = Any
+"""A NumPy array or a torch tensor."""
+Ints = NDArray[np.int64]
+
+
+def namespace(x: Array) -> Any:
+    """Return the module whose functions work on `x`: numpy, or torch for a tensor."""
+    if isinstance(x, np.ndarray):
+        return np
+    import torch
+
+    return torch
+
+
+class State:
+    """Fields of n worlds by MuJoCo's names: `state.qpos` is (n, nq)."""
+
+    def __init__(self, fields: Mapping[str, Array]) -> None:
+        self._fields = dict(fields)
+
+    def __getattr__(self, name: str) -> Array:
+        try:
+            return self.__dict__["_fields"][name]
+        except KeyError:
+            raise AttributeError(f"the task reads no field '{name}'; add it to `reads`") from None
+
+    def take(self, ids: Ints) -> "State":
+        """Return a copy for some worlds."""
+        return State({name: field[ids] for name, field in self._fields.items()})
+
+
+class Task(ABC):
+    """One task on one robot, for any number of worlds at once.
+
+    Attributes:
+        xml: The MJCF file.
+        frame_skip: Physics steps for each control step.
+        max_episode_steps: Control steps after which an episode is truncated.
+        reads: MjData fields the functions below use.
+        view: The camera pictures are taken from: a name in the model, or attributes of `mujoco.MjvCamera`
+            from which the camera `view` is added to the model.
+    """
+
+    frame_skip: int
+    max_episode_steps: int
+    reads: ClassVar[tuple[str, ...]] = ("qpos", "qvel")
+    view: ClassVar[str | dict[str, Any]] = "track"
+
+    @property
+    @abstractmethod
+    def xml(self) -> Path:
+        """The MJCF file."""
+
+    @abstractmethod
+    def spaces(self, model: mujoco.MjModel) -> tuple[gym.Space[Any], gym.spaces.Box]:
+        """Return the observation and action space of a single world."""
+
+    @abstractmethod
+    def reset_state(self, random: "Random") -> dict[str, Array]:
+        """Return starting `qpos` (n, nq) and `qvel` (n, nv), and anything under `goal` (n, g)."""
+
+    @abstractmethod
+    def observe(self, state: State) -> Array:
+        """Return the observation (n, o)."""
+
+    @abstractmethod
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return the reward (n,) of a control step.
+
+        Args:
+            before: Fields `remembers` at its start.
+            state: Fields `reads` at its end.
+            action: What the policy asked for (n, nu), before any latency.
+        """
+
+    remembers: ClassVar[tuple[str, ...]] = ()
+
+    def terminated(self, state: State) -> Array:
+        """Return which worlds have ended their episode by the task's own rule (n,) bool."""
+        return state.qpos[:, 0] != state.qpos[:, 0]
+
+    def success(self, state: State) -> Array | None:
+        """Return which worlds have succeeded (n,) bool, or None where the task defines no success."""
+        return None
+
+    def act(self, worlds: Worlds, ids: Ints, action: Array) -> None:
+        """Hand actions (k, nu) of some worlds to the actuators."""
+        worlds.bind("ctrl")[ids] = action
+
+    def settle(self, worlds: Worlds) -> None:
+        """Do what the environment does after its physics steps; nothing, for most."""
+        return
+
+    settles: ClassVar[bool] = False
+    """Whether `settle` brings derived fields up to date, so that observations inside a step must too."""
+
+    def compile(self) -> mujoco.MjModel:
+        """Compile the nominal model, with a camera for pictures; prepare what `reset_state` needs."""
+        spec = mujoco.MjSpec.from_file(str(self.xml))
+        if not isinstance(self.view, str):
+            add_view(spec, **self.view)
+        self.prepare(spec)
+        with warnings.catch_warnings():
+            # Gymnasium's half_cheetah.xml uses it.
+            warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
+            return spec.compile()
+
+    def prepare(self, spec: mujoco.MjSpec) -> None:
+        """Change the model before it is compiled; nothing, for most."""
+        return
+
+    @property
+    def camera(self) -> str:
+        """Name of the camera pictures are taken from."""
+        return self.view if isinstance(self.view, str) else "view"
+
+
+class GoalTask(Task):
+    """A task whose observation is a dictionary with `observation`, `achieved_goal` and `desired_goal`."""
+
+    @abstractmethod
+    def achieved(self, state: State) -> Array:
+        """Return the goal that has been reached (n, g)."""
+
+    @abstractmethod
+    def compute_reward(self, achieved_goal: Array, desired_goal: Array, info: Any = None) -> Array:
+        """Return the reward (n,) for goals (n, g), for hindsight relabelling."""
+
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return the reward of having reached `achieved` when `state.goal` was wanted."""
+        return self.compute_reward(self.achieved(state), state.goal)
+
+
+class Random:
+    """The random numbers of starting states, keyed by (seed, world, episode).
+
+    Args:
+        seed: The environment's seed.
+        worlds: Worlds (n,).
+        episodes: Their episode numbers (n,).
+    """
+
+    def __init__(self, seed: int, worlds: Ints, episodes: Ints) -> None:
+        self._streams = {kind: Stream(seed, f"start:{kind}") for kind in ("uniform", "normal")}
+        self._at = dict.fromkeys(self._streams, 0)
+        self._keys = worlds, episodes
+
+    def __len__(self) -> int:
+        return len(self._keys[0])
+
+    def uniform(self, low: float, high: float, size: int) -> NDArray[np.float64]:
+        """Return (n, size) numbers uniform in [low, high)."""
+        u = self._streams["uniform"].uniform(*self._keys, size, self._advance("uniform", size))
+        return low + (high - low) * u
+
+    def normal(self, size: int) -> NDArray[np.float64]:
+        """Return (n, size) standard normal numbers."""
+        return self._streams["normal"].normal(*self._keys, size, self._advance("normal", size))
+
+    def _advance(self, kind: str, size: int) -> int:
+        at, self._at[kind] = self._at[kind], self._at[kind] + size
+        return at
+
+
+def add_view(
+    spec: mujoco.MjSpec, lookat: tuple[float, float, float], distance: float, azimuth: float, elevation: float
+) -> None:
+    """Add a fixed camera named `view`, placed as MuJoCo's free camera: angles [deg], distance [m]."""
+    azimuth, elevation = np.radians(azimuth), np.radians(elevation)
+    forward = np.array(
+        [np.cos(elevation) * np.cos(azimuth), np.cos(elevation) * np.sin(azimuth), np.sin(elevation)]
+    )
+    right = np.array([np.sin(azimuth), -np.cos(azimuth), 0.0])
+    axes = np.stack([right, np.cross(right, forward), -forward], axis=1)
+    quat = np.zeros(4)
+    mujoco.mju_mat2Quat(quat, axes.ravel())
+    spec.worldbody.add_camera(name="view", pos=np.asarray(lookat) - distance * forward, quat=quat)

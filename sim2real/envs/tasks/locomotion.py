@@ -1,0 +1,63 @@
+"""Planar running: `Hopper-v5` and `HalfCheetah-v5`."""
+
+from typing import ClassVar
+
+from sim2real.envs.task import Array, Random, State, namespace
+from sim2real.envs.tasks.gymnasium_task import GymnasiumTask, control_cost, forward_velocity
+
+
+class Hopper(GymnasiumTask):
+    """One leg hops forward without falling."""
+
+    file = "hopper.xml"
+    frame_skip = 4
+    observation_size = 11
+    remembers: ClassVar[tuple[str, ...]] = ("qpos",)
+
+    def reset_state(self, random: Random) -> dict[str, Array]:
+        """Start within ±5e-3 of the reference pose, at rest within the same."""
+        return {
+            "qpos": self.uniform_start(random, 5e-3),
+            "qvel": random.uniform(-5e-3, 5e-3, self.nv),
+        }
+
+    def observe(self, state: State) -> Array:
+        """Return positions without x, and velocities clipped to ±10: (n, 11)."""
+        xp = namespace(state.qpos)
+        return xp.concatenate([state.qpos[:, 1:], xp.clip(state.qvel, -10, 10)], 1)
+
+    def _healthy(self, state: State) -> Array:
+        xp = namespace(state.qpos)
+        rest = xp.concatenate([state.qpos[:, 2:], state.qvel], 1)
+        z, angle = state.qpos[:, 1], state.qpos[:, 2]
+        return (abs(rest) < 100).all(1) & (z > 0.7) & (abs(angle) < 0.2)
+
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return forward velocity + 1 while healthy − 1e-3 ‖action‖²."""
+        alive = self._healthy(state) * 1.0
+        return forward_velocity(before, state, self.dt) + alive - control_cost(action, 1e-3)
+
+    def terminated(self, state: State) -> Array:
+        """Return which have fallen."""
+        return ~self._healthy(state)
+
+
+class HalfCheetah(GymnasiumTask):
+    """A planar two-legged cheetah runs forward; it cannot fall out of the task."""
+
+    file = "half_cheetah.xml"
+    frame_skip = 5
+    observation_size = 17
+    remembers: ClassVar[tuple[str, ...]] = ("qpos",)
+
+    def reset_state(self, random: Random) -> dict[str, Array]:
+        """Start within ±0.1 of the reference pose, with normal velocities of deviation 0.1."""
+        return {"qpos": self.uniform_start(random, 0.1), "qvel": 0.1 * random.normal(self.nv)}
+
+    def observe(self, state: State) -> Array:
+        """Return positions without x, and velocities: (n, 17)."""
+        return namespace(state.qpos).concatenate([state.qpos[:, 1:], state.qvel], 1)
+
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return forward velocity − 0.1 ‖action‖²."""
+        return forward_velocity(before, state, self.dt) - control_cost(action, 0.1)

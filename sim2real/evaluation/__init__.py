@@ -1,0 +1,1 @@
+"""How a policy does on dynamics it never trained on: zero-shot, few-shot, statistics, video, report."""

@@ -1,0 +1,202 @@
+"""Zero-shot and few-shot evaluation of a run, into `evaluation.json`."""
+
+import multiprocessing
+import os
+import threading
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+
+from sim2real.agents import Agent, RandomAgent
+from sim2real.envs.make import make_worlds
+from sim2real.envs.vector import Domains, fixed
+from sim2real.evaluation.fewshot import adapt
+from sim2real.evaluation.rollout import run_episodes
+from sim2real.evaluation.statistics import summarize
+from sim2real.evaluation.suites import choose
+from sim2real.progress import Progress
+from sim2real.runs import Run, open_run, write_json
+from sim2real.spec import Bundle, Domain, Evaluate
+from sim2real.train import reload, train_part, trained_agent
+
+Summary = dict[str, Any]
+_TARGET_SEED = 500_000
+"""Added to the evaluation seed for the episodes that adaptation takes, so that it never trains on those that
+score it."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to evaluate; None leaves it to the spec.
+
+    Attributes:
+        targets: Names of domains.
+        suite: See `sim2real.evaluation.suites.choose`.
+        episodes: For each domain and shot.
+        shots: Numbers of target episodes to adapt on.
+    """
+
+    targets: tuple[str, ...] | None = None
+    suite: str = "targets"
+    episodes: int | None = None
+    shots: tuple[int, ...] | None = None
+
+    def settings(self, spec: Evaluate) -> Evaluate:
+        """Return the spec's settings with this request's in their place.
+
+        Raises:
+            pydantic.ValidationError: If one is out of range.
+        """
+        changes = {"episodes": self.episodes, "shots": self.shots}
+        given = {key: value for key, value in changes.items() if value is not None}
+        return Evaluate.model_validate(spec.model_dump() | given)
+
+
+def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
+    """Evaluate a run, write `evaluation.json`, and return what is in it.
+
+    The random policy and the policy trained without randomization are evaluated beside the run's own, on
+    the same episodes; the latter is trained first where that has not been done.
+
+    Raises:
+        RunError: If the run cannot be used, or a target does not exist.
+    """
+    torch.set_num_threads(1)
+    bundle = reload(run)
+    chosen = choose(bundle, request.targets, request.suite)
+    settings = request.settings(bundle.spec.evaluate)
+    agent, steps = trained_agent(run)
+    policies: dict[str, Agent] = {"random": RandomAgent(agent.action_space, settings.seed)}
+    if bundle.spec.randomize:
+        if not run.baseline.checkpoint.exists():
+            train_part(run, "baseline", progress)
+        policies["baseline"] = trained_agent(run, "baseline")[0]
+    nominal = fixed(bundle.program.nominal)
+    places: dict[str, Domains | None] = {"source": None, "nominal": nominal}
+    places |= {name: fixed(found.v) for name, found in chosen.items()}
+    compared = _compare(bundle, settings, {"policy": agent, **policies}, places, progress)
+    own = compared.pop("policy")
+    shots = _all_shots(run, chosen, settings, progress)
+    result = {
+        "spec_sha256": run.spec_sha256,
+        "env": bundle.spec.env,
+        "trained_steps": steps,
+        "settings": settings.model_dump(),
+        "source": {"shots": {"0": own["source"]}},
+        "nominal": {"shots": {"0": own["nominal"]}},
+        "targets": {name: _describe(found) | {"shots": shots[name]} for name, found in chosen.items()},
+        "policies": compared,
+    }
+    write_json(run.evaluation, result)
+    return result
+
+
+def _describe(found: Domain) -> dict[str, Any]:
+    return {"values": found.given, "held_out": found.held_out, "distance": found.distance}
+
+
+def _compare(
+    bundle: Bundle,
+    settings: Evaluate,
+    policies: Mapping[str, Agent],
+    places: Mapping[str, Domains | None],
+    progress: Progress,
+) -> dict[str, dict[str, Summary]]:
+    """Evaluate every policy zero-shot at every place, on the same episodes."""
+    results: dict[str, dict[str, Summary]] = {name: {} for name in policies}
+    progress.begin("zero-shot", len(policies) * len(places))
+    for place, domains in places.items():
+        env = _worlds(bundle, settings.episodes, domains)
+        for name, agent in policies.items():
+            results[name][place] = summarize(run_episodes(agent, env, settings.seed), 0)
+            progress.move("zero-shot", sum(map(len, results.values())), f"{name} on {place}")
+        env.close()
+    progress.end("zero-shot")
+    return results
+
+
+def _worlds(bundle: Bundle, n: int, domains: Domains | None, threads: int = 0) -> Any:
+    spec = bundle.spec
+    seed = spec.evaluate.seed
+    return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads)
+
+
+def adapt_to(run: Run, found: Domain, settings: Evaluate, on_episode: Any = None) -> dict[str, Summary]:
+    """Evaluate one domain at every number of shots; shot 0 is the saved policy itself.
+
+    Returns:
+        The summaries by number of shots, as text.
+    """
+    torch.set_num_threads(1)
+    bundle = reload(run)
+    agent, _ = trained_agent(run)
+    domains = fixed(found.v)
+    scored = _worlds(bundle, settings.episodes, domains, threads=1)
+    single = _worlds(bundle, 1, domains, threads=1)
+    seed = settings.seed + _TARGET_SEED
+    results: dict[str, Summary] = {}
+    for k, copy, used in adapt(agent, single, settings.shots, settings, seed, on_episode):
+        results[str(k)] = summarize(run_episodes(copy, scored, settings.seed), used)
+    return results
+
+
+def _all_shots(
+    run: Run, chosen: Mapping[str, Domain], settings: Evaluate, progress: Progress
+) -> dict[str, dict[str, Summary]]:
+    """Adapt to every target, as many at a time as there are processors."""
+    total = len(chosen) * max(settings.shots)
+    progress.begin("few-shot", max(total, 1))
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    workers = min(len(os.sched_getaffinity(0)), len(chosen))
+    if total == 0 or workers == 1:
+        done = iter(range(1, total + 1))
+        results = {
+            name: adapt_to(run, found, settings, lambda _: progress.move("few-shot", next(done)))
+            for name, found in chosen.items()
+        }
+    else:
+        jobs = [(str(run.path), found, settings) for found in chosen.values()]
+        with ProcessPoolExecutor(workers, context, _set_queue, (queue,)) as pool, _counting(queue, progress):
+            results = dict(zip(chosen, pool.map(_adapt_job, jobs), strict=True))
+    progress.end("few-shot")
+    return results
+
+
+_queue: Any = None
+
+
+def _set_queue(queue: Any) -> None:
+    global _queue
+    _queue = queue
+
+
+def _adapt_job(job: tuple[str, Domain, Evaluate]) -> dict[str, Summary]:
+    path, found, settings = job
+    return adapt_to(open_run(path), found, settings, lambda _: _queue.put(found.name))
+
+
+@contextmanager
+def _counting(queue: Any, progress: Progress) -> Iterator[None]:
+    def follow() -> None:
+        for count, name in enumerate(iter(queue.get, None), 1):
+            progress.move("few-shot", count, f"adapting to {name}")
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        queue.put(None)
+        thread.join()
+
+
+def gap_closed(shot: Summary, zero: Summary, nominal: Summary) -> float:
+    """Return what share of the gap between nominal and zero-shot return adaptation has closed."""
+    gap = nominal["iqm"] - zero["iqm"]
+    return float((shot["iqm"] - zero["iqm"]) / gap) if gap else float(np.nan)

@@ -1,0 +1,54 @@
+"""Few-shot adaptation: fine-tune a copy of the policy on exactly k episodes of the target."""
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+
+from sim2real.agents import Agent, Collector
+from sim2real.spec import Evaluate
+
+OnEpisode = Callable[[int], None]
+
+
+def adapt(
+    agent: Agent,
+    env: VectorEnv[Any, Any, Any],
+    shots: Sequence[int],
+    settings: Evaluate,
+    seed: int,
+    on_episode: OnEpisode | None = None,
+) -> Iterator[tuple[int, Agent, int]]:
+    """Fine-tune a copy, and stop at each number of shots on the way.
+
+    Shot 0 comes before any gradient step or change of statistics. The copy starts with an empty replay:
+    it learns from the target alone, and acts as it explores (stochastically), as it would have to there.
+
+    Args:
+        agent: The trained agent; it stays as it is.
+        env: One world of the target.
+        shots: Numbers of target episodes, in any order.
+        settings: How to adapt: `finetune` and `updates_per_step`.
+        seed: Seed of the target episodes and of the copy's exploration.
+        on_episode: Called after each target episode with their number so far.
+
+    Yields:
+        (k, the copy after k episodes, target steps taken until then).
+    """
+    changes = {
+        "trainable": settings.finetune,
+        "updates_per_step": settings.updates_per_step,
+        "learning_starts": 0,
+    }
+    copy = agent.clone(changes, seed=seed, keep_replay=False)
+    collector = Collector(env, seed)
+    episodes = 0
+    for k in sorted(set(shots)):
+        while episodes < k:
+            copy.observe(collector.step(copy.act(collector.obs)))
+            copy.update()
+            ended = len(collector.pop_episodes())
+            episodes += ended
+            if ended and on_episode is not None:
+                on_episode(episodes)
+        yield k, copy, collector.steps

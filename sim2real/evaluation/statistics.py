@@ -1,0 +1,71 @@
+"""Summaries of episodes that are honest about their uncertainty."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import stats
+
+Floats = NDArray[np.float64]
+RESAMPLES = 2000
+"""Bootstrap resamples of an interval."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What happened in the episodes of one evaluation.
+
+    Attributes:
+        returns: Undiscounted returns (n,); of a failed simulation, what it had until then.
+        success: Whether each ended in success (n,), or None where the task defines none.
+        failed: Whether each simulation failed (n,).
+        lengths: Steps taken (n,).
+    """
+
+    returns: Floats
+    success: NDArray[np.bool_] | None
+    failed: NDArray[np.bool_]
+    lengths: NDArray[np.int64]
+
+
+def iqm(values: Floats, axis: int = -1) -> Any:
+    """Return the interquartile mean: the mean of the middle half (Agarwal et al. 2021)."""
+    return stats.trim_mean(values, 0.25, axis=axis)
+
+
+def iqm_interval(values: Floats, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+    """Return the percentile-bootstrap interval of the interquartile mean of values (n,).
+
+    The episodes are resampled, so it speaks of this trained policy, not of other training seeds.
+    """
+    if np.ptp(values) == 0:
+        return float(values[0]), float(values[0])
+    result = stats.bootstrap(
+        (values,), iqm, n_resamples=RESAMPLES, confidence_level=level, method="percentile",
+        rng=np.random.default_rng(seed),
+    )  # fmt: skip
+    # Rounding in the resampled means may put an end a hair past the estimate itself.
+    middle = float(iqm(values))
+    low, high = result.confidence_interval
+    return min(float(low), middle), max(float(high), middle)
+
+
+def worst_decile(values: Floats) -> float:
+    """Return the mean of the worst tenth of values (n,), of at least one (CVaR at 10 %)."""
+    return float(np.sort(values)[: max(1, len(values) // 10)].mean())
+
+
+def summarize(episodes: Episodes, target_steps_used: int) -> dict[str, Any]:
+    """Return the summary that `evaluation.json` holds for one target and shot."""
+    values = episodes.returns
+    return {
+        "episodes": values.tolist(),
+        "mean": float(values.mean()),
+        "iqm": float(iqm(values)),
+        "ci95": list(iqm_interval(values)),
+        "worst_decile": worst_decile(values),
+        "success_rate": None if episodes.success is None else float(episodes.success.mean()),
+        "failed_episodes": int(episodes.failed.sum()),
+        "target_steps_used": target_steps_used,
+    }

@@ -1,0 +1,152 @@
+"""Side-by-side video: the policy on the nominal domain and on a target, in step."""
+
+from pathlib import Path
+from typing import Any
+
+import imageio.v2 as imageio
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from sim2real.agents import Agent
+from sim2real.envs.make import make_worlds
+from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.evaluation.suites import choose
+from sim2real.progress import Progress
+from sim2real.runs import Run, RunError
+from sim2real.spec import Bundle, Domain
+from sim2real.train import reload, trained_agent
+
+Frame = NDArray[np.uint8]
+_FASTEST = 50.0
+"""Frames per second that players show without dropping any."""
+_BAND = 64
+"""Height of the caption above each picture [pixel]."""
+
+
+def worst_target(results: dict[str, Any]) -> str:
+    """Return the target on which the policy does worst zero-shot, by IQM."""
+    return min(results["targets"], key=lambda name: results["targets"][name]["shots"]["0"]["iqm"])
+
+
+def record(
+    run: Run,
+    target: str | None,
+    out: Path,
+    progress: Progress,
+    worst: bool = False,
+    seconds: float = 10.0,
+    size: tuple[int, int] = (480, 400),
+) -> Path:
+    """Record the policy on nominal and target side by side, from the same starting state.
+
+    Args:
+        run: A trained run.
+        target: The target's name; None for the first.
+        out: Where to, `.mp4` or `.gif`.
+        progress: Where to show progress.
+        worst: Take the target with the worst zero-shot return; needs an evaluation.
+        seconds: Longest video.
+        size: Width and height of each picture, even numbers [pixel].
+
+    Raises:
+        RunError: If the run, the target or the file's kind does not serve.
+        RenderingUnavailableError: If there is no OpenGL.
+    """
+    if out.suffix not in (".mp4", ".gif"):
+        raise RunError(f"{out}: a video is .mp4 or .gif")
+    bundle = reload(run)
+    if worst:
+        target = worst_target(run.results())
+    found = choose(bundle, None if target is None else [target])
+    domain = found[target] if target else next(iter(found.values()))
+    agent, _ = trained_agent(run)
+    nominal = Domain("nominal", bundle.program.nominal, {}, False, 0.0)
+    panels = [_Panel(bundle, agent, place, size) for place in (nominal, domain)]
+    try:
+        _write(panels, out, seconds, progress)
+    finally:
+        for panel in panels:
+            panel.env.close()
+    return out
+
+
+def _write(panels: "list[_Panel]", out: Path, seconds: float, progress: Progress) -> None:
+    fps = panels[0].fps
+    stride = max(1, int(np.ceil(fps / _FASTEST)))
+    frames = int(seconds * fps) // stride
+    progress.begin("video", frames)
+    out.parent.mkdir(parents=True, exist_ok=True)
+    temporary = out.with_name(f".{out.stem}.tmp{out.suffix}")
+    with _writer(temporary, fps / stride) as writer:
+        for number in range(1, frames + 1):
+            writer.append_data(np.concatenate([panel.frame() for panel in panels], axis=1))
+            progress.move("video", number)
+            if not any(panel.running for panel in panels):
+                break
+            for panel in panels:
+                panel.advance(stride)
+    temporary.replace(out)
+    progress.end("video")
+
+
+def _writer(path: Path, fps: float) -> Any:
+    if path.suffix == ".gif":
+        return imageio.get_writer(path, duration=1000 / fps, loop=0)
+    return imageio.get_writer(path, fps=fps, codec="libx264", quality=7, macro_block_size=2)
+
+
+class _Panel:
+    """One side of the video: one world, from the start that both sides share."""
+
+    def __init__(self, bundle: Bundle, agent: Agent, place: Domain, size: tuple[int, int]) -> None:
+        spec = bundle.spec
+        self.env = make_worlds(
+            spec.env, spec.env_options, bundle.program, 1, fixed(place.v), spec.evaluate.seed, 1,
+            render_mode="rgb_array", same_step=False,
+        )  # fmt: skip
+        self.agent, self.size, self.title = agent, size, place.name
+        self.values = ", ".join(f"{k} = {v:.4g}" for k, v in place.given.items()) or "the model as it is"
+        self.fps = float(self.env.metadata.get("render_fps") or 30)
+        self.step, self.total, self.running, self.outcome = 0, 0.0, True, ""
+        self.observation, _ = self.env.reset(seed=spec.evaluate.seed)
+        self._picture = self._look()
+
+    def advance(self, steps: int) -> None:
+        """Take control steps until the episode ends; its last picture then stays."""
+        for _ in range(steps):
+            if not self.running:
+                return
+            action = self.agent.act(self.observation, deterministic=True)
+            self.observation, reward, terminated, truncated, _ = self.env.step(action)
+            self.step += 1
+            self.total += float(reward[0])
+            self.running = not (terminated[0] or truncated[0])
+            self.outcome = "" if self.running else ("   terminated" if terminated[0] else "   time is up")
+            if not self.running:
+                self._picture = self._look()
+
+    def frame(self) -> Frame:
+        """Return the picture with its caption."""
+        if self.running:
+            self._picture = self._look()
+        band = Image.new("RGB", (self.size[0], _BAND), (24, 26, 32))
+        draw = ImageDraw.Draw(band)
+        lines = (
+            (self.title, 20, (255, 255, 255)),
+            (self.values, 13, (255, 206, 120)),
+            (f"step {self.step}   return {self.total:.1f}{self.outcome}", 13, (170, 200, 255)),
+        )
+        top = 3
+        for text, height, colour in lines:
+            draw.text((10, top), text, colour, ImageFont.load_default(height))
+            top += height + 3
+        return np.concatenate([np.asarray(band), self._picture])
+
+    def _look(self) -> Frame:
+        width, height = self.size
+        if isinstance(self.env, TaskVectorEnv):
+            return self.env.picture(0, width, height)
+        pictures = self.env.render()
+        assert pictures is not None
+        return np.asarray(Image.fromarray(np.asarray(pictures[0])).resize(self.size))

@@ -1,0 +1,61 @@
+"""Random numbers that depend on their key and on nothing else.
+
+A stream is keyed by (seed, name); a number in it by (world, episode, index). So a draw does not change
+with the number of worlds, the order of resets, threads, or what else is drawn.
+"""
+
+import hashlib
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+_U64 = np.uint64
+_GOLDEN = _U64(0x9E3779B97F4A7C15)
+
+
+class Stream:
+    """Uniform and normal numbers of one name.
+
+    Args:
+        seed: The run's seed.
+        name: What the numbers are for, such as a term's name.
+    """
+
+    def __init__(self, seed: int, name: str) -> None:
+        digest = hashlib.blake2b(f"{seed}:{name}".encode(), digest_size=8).digest()
+        self._key = _U64(int.from_bytes(digest, "little"))
+
+    def uniform(
+        self, worlds: NDArray[np.int64], episodes: NDArray[np.int64], size: int, at: int = 0
+    ) -> Floats:
+        """Return numbers (n, size) in [0, 1), for each pair of world and episode.
+
+        Args:
+            worlds: World indices (n,).
+            episodes: Each world's episode number (n,).
+            size: How many numbers each.
+            at: Index of the first, to read on in the same stream.
+        """
+        with np.errstate(over="ignore"):
+            row = _mix(
+                _mix(self._key + np.asarray(worlds, _U64) * _GOLDEN) + np.asarray(episodes, _U64) * _GOLDEN
+            )
+            index = np.arange(at, at + size, dtype=_U64) * _GOLDEN
+            bits = _mix(row[:, None] + index)
+        return (bits >> _U64(11)) * 2.0**-53
+
+    def normal(
+        self, worlds: NDArray[np.int64], episodes: NDArray[np.int64], size: int, at: int = 0
+    ) -> Floats:
+        """Return standard normal numbers (n, size) by the Box–Muller transform; keys as in `uniform`."""
+        u = self.uniform(worlds, episodes, 2 * size, 2 * at)
+        radius = np.sqrt(-2.0 * np.log1p(-u[:, ::2]))
+        return radius * np.cos(2.0 * np.pi * u[:, 1::2])
+
+
+def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Finalize as SplitMix64 does (Steele, Lea and Flood 2014): every input bit reaches every output bit."""
+    x = (x ^ (x >> _U64(30))) * _U64(0xBF58476D1CE4E5B9)
+    x = (x ^ (x >> _U64(27))) * _U64(0x94D049BB133111EB)
+    return x ^ (x >> _U64(31))

@@ -1,0 +1,109 @@
+"""File → validated Spec and Program, with every mistake reported at once."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import mujoco
+import yaml
+from pydantic import BaseModel
+
+from sim2real.spec.domains import Domain, resolve_targets
+from sim2real.spec.model import Spec
+from sim2real.spec.program import Program, ProgramError
+from sim2real.spec.source import Problem, Source, SpecError, override, read
+from sim2real.spec.validate import validate
+
+
+@dataclass(frozen=True)
+class Catalog:
+    """What a spec may name that lies above this layer.
+
+    Attributes:
+        model: Returns an environment's nominal model from its name and options; raises ValueError.
+        agents: Each algorithm's settings class; None leaves `train.agent` unchecked.
+    """
+
+    model: Callable[[str, Mapping[str, Any]], mujoco.MjModel]
+    agents: Mapping[str, type[BaseModel]] | None = None
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """A spec with its program and its targets, ready to use."""
+
+    spec: Spec
+    program: Program
+    targets: dict[str, Domain]
+
+
+def load(path: str | Path, catalog: Catalog, overrides: tuple[str, ...] = ()) -> Bundle:
+    """Read, validate and bind a spec file.
+
+    Args:
+        path: The YAML file.
+        catalog: Environments and agents that it may name.
+        overrides: `a.b=value` assignments from the command line.
+
+    Raises:
+        SpecError: With every problem found.
+    """
+    try:
+        text = Path(path).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
+        raise SpecError(Source(str(path), {}), [Problem((), f"cannot be read: {reason}")]) from None
+    return load_text(text, str(path), catalog, overrides)
+
+
+def load_text(text: str, name: str, catalog: Catalog, overrides: tuple[str, ...] = ()) -> Bundle:
+    """Like `load`, from text; `name` stands in the messages."""
+    source = read(text, name)
+    for assignment in overrides:
+        override(source, assignment)
+    if overrides:
+        text = yaml.safe_dump(source.data, sort_keys=False, allow_unicode=True)
+    spec, problems = validate(source, catalog.agents, text)
+    model = _model(spec.env, spec.env_options, catalog, problems) if spec.env else None
+    program, targets = (None, {}) if model is None else _bind(model, spec, problems)
+    if problems or program is None:
+        raise SpecError(source, problems)
+    return Bundle(spec, program, targets)
+
+
+def _model(
+    env: str, options: Mapping[str, Any], catalog: Catalog, problems: list[Problem]
+) -> mujoco.MjModel | None:
+    """Return the model; without the options if they are what is wrong, so that the rest can be checked."""
+    try:
+        return catalog.model(env, options)
+    except ValueError as error:
+        message = str(error)
+    model = None
+    if options:
+        try:
+            model = catalog.model(env, {})
+        except ValueError as error:
+            message = str(error)
+    problems.append(Problem(("env",) if model is None else ("env_options",), message))
+    return model
+
+
+def _bind(
+    model: mujoco.MjModel, spec: Spec, problems: list[Problem]
+) -> tuple[Program | None, dict[str, Domain]]:
+    terms = dict(spec.randomize)
+    try:
+        program = Program(model, terms)
+    except ProgramError as error:
+        problems += error.problems
+        # Targets of the terms that are right can still be checked.
+        for problem in error.problems:
+            terms.pop(str(problem.path[1]), None)
+        program = Program(model, terms)
+    # A target may name a term that was itself refused; that would only repeat the complaint.
+    refused = {str(p.path[1]) for p in problems if p.path[:1] == ("randomize",) and len(p.path) > 1}
+    targets, wrong = resolve_targets(program, spec.targets, refused)
+    problems += wrong
+    return program, targets

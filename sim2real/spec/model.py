@@ -1,0 +1,92 @@
+"""The frozen, validated form of a spec file. Terms are validated by their own classes."""
+
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic_core import PydanticCustomError
+
+from randomizers import Term
+
+
+def _whole(raw: object) -> object:
+    """Accept `1e5` and `200_000` given as text; pydantic checks that it is whole."""
+    if isinstance(raw, bool):  # which is an int in Python
+        raise PydanticCustomError("int_type", "a whole number is wanted")
+    if isinstance(raw, str):
+        with suppress(ValueError):
+            return float(raw)
+    return raw
+
+
+def _number(raw: object) -> object:
+    if isinstance(raw, bool):
+        raise PydanticCustomError("float_type", "a number is wanted")
+    return raw
+
+
+Count = Annotated[int, BeforeValidator(_whole)]
+Number = Annotated[float, BeforeValidator(_number)]
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class Train(_Section):
+    """How to train."""
+
+    algorithm: str = Field("sac", description="see `sim2real list agents`")
+    steps: Count = Field(200_000, ge=1, description="environment steps in all worlds together")
+    num_envs: Count = Field(16, ge=1, le=65536, description="worlds simulated at once")
+    seed: Count = Field(0, ge=0, lt=2**31, description="seed of the agent and of every draw")
+    checkpoint_every: Count = Field(10_000, ge=1, description="environment steps between checkpoints")
+    baseline: bool = Field(
+        True, description="also train the same agent without randomization, to compare with"
+    )
+    agent: dict[str, Any] = Field(default_factory=dict, description="the algorithm's own settings")
+
+
+class Evaluate(_Section):
+    """How to evaluate."""
+
+    episodes: Count = Field(20, ge=2, description="episodes for each target and shot")
+    shots: tuple[Annotated[Count, Field(ge=0)], ...] = Field(
+        (0, 1, 5), min_length=1, description="target episodes to fine-tune on before evaluating"
+    )
+    seed: Count = Field(1_000, ge=0, lt=2**31, description="seed of the evaluation episodes")
+    finetune: Literal["all", "last_layer"] = Field("all", description="what few-shot adaptation may change")
+    updates_per_step: Number = Field(1.0, gt=0, description="gradient updates for each target step")
+
+
+class Target(_Section):
+    """A held-out domain: the values that differ from nominal.
+
+    Attributes:
+        values: Raw value of each named term or `term.parameter`.
+        inside: True if it may lie inside the source.
+    """
+
+    values: dict[str, Any]
+    inside: bool = False
+
+
+class Spec(_Section):
+    """One spec file.
+
+    Attributes:
+        path: The file it came from, for messages.
+        text: The document itself, with overrides applied; a run folder keeps it.
+    """
+
+    env: str = Field(min_length=1, description="a task of ours, a Gymnasium id, or package.module:Class")
+    env_options: dict[str, Any] = Field(
+        default_factory=dict, description="keyword arguments of the environment"
+    )
+    randomize: dict[str, Term] = Field(default_factory=dict)
+    targets: dict[str, Target] = Field(default_factory=dict)
+    train: Train = Field(default_factory=Train)
+    evaluate: Evaluate = Field(default_factory=Evaluate)
+    path: Path = Path("spec.yaml")
+    text: str = ""

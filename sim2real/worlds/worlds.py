@@ -1,0 +1,148 @@
+"""N worlds stepped together on `mujoco.batch`, each with its own domain, each failing alone."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import mujoco
+import numpy as np
+from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
+from numpy.typing import NDArray
+
+from sim2real.spec import Program
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+# Everything that mjSTATE_INTEGRATION holds: with it a world continues bit for bit.
+STATE_FIELDS = (
+    "time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied",
+    "eq_active", "mocap_pos", "mocap_quat", "userdata", "plugin_state", "plastic",
+)  # fmt: skip
+# The engine's own list of fields from which mj_setConst derives others.
+_DERIVE: frozenset[str] = frozenset(cast(tuple[str, ...], mujoco.MjModel._setconst_inputs))
+
+# MuJoCo would print each warning and append it to a log file in the working directory; here warnings are
+# counted for each world, and reported with its domain.
+mujoco.set_mju_user_warning(lambda message: None)
+
+
+class Worlds:
+    """N worlds of a program's model.
+
+    A world in which MuJoCo warns (a bad state, which MuJoCo would silently reset, or a full contact buffer),
+    raises an error, or reaches a number that is not finite, is marked in `failed`; the others go on.
+
+    Args:
+        program: What may vary; its model is the nominal one.
+        num_worlds: N.
+        threads: Threads to step with; 0 means all processors. Results do not depend on it.
+
+    Attributes:
+        values: The domain of each world, (n, d).
+        failed: Worlds whose current episode is void, (n,) bool; cleared by `reset`, except where MuJoCo
+            refused the domain.
+    """
+
+    def __init__(self, program: Program, num_worlds: int, threads: int = 0) -> None:
+        self.program = program
+        self.num_worlds = num_worlds
+        self.batch = Batch(program.model, num_worlds, threads)
+        self.values = np.repeat(program.nominal[None], num_worlds, axis=0)
+        self.failed = np.zeros(num_worlds, dtype=bool)
+        self._refused = np.zeros(num_worlds, dtype=bool)
+        self._expanded = {name: self.batch.expand(name) for name in program.writes if name in MODEL_FIELDS}
+        # What only a renderer reads, such as the headlight, is no per-world field of the engine.
+        unseen = [name for name in program.writes if name not in MODEL_FIELDS]
+        self._visual = {name: program.fields(self.values)[name] for name in unseen}
+        self._derives = any(name in _DERIVE or name.startswith("opt.") for name in self._expanded)
+        self._warning: NDArray[np.int32] = self.batch.warning
+        self._finite = [self.batch.bind(name) for name in ("qpos", "qvel")]
+
+    def bind(self, name: str) -> Floats:
+        """Return the live (n, ...) array of an MjData field; see `mujoco.batch.Batch.bind`."""
+        return self.batch.bind(name)
+
+    def set_domains(self, ids: Ints, values: Floats) -> None:
+        """Put worlds into domains, starting from the nominal model.
+
+        Args:
+            ids: Worlds (k,).
+            values: Their domains (k, d).
+        """
+        self.values[ids] = values
+        if not self.program.writes:
+            return
+        fields = self.program.fields(values)
+        for name, array in (self._expanded | self._visual).items():
+            array[ids] = fields[name].reshape(len(ids), *array.shape[1:])
+        if self._derives:
+            self._refused[ids] = False
+            self._refused[self._run(lambda: self.batch.set_const(ids))] = True
+
+    def reset(self, ids: Ints) -> None:
+        """Return worlds to the model's default state, without computing anything from it."""
+        self.failed[ids] = self._refused[ids]
+        self._run(lambda: self.batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE)))
+
+    def forward(self, ids: Ints | None = None, positions_only: bool = False) -> None:
+        """Compute what follows from the state, as `mj_forward`.
+
+        Args:
+            ids: Worlds, or None for all.
+            positions_only: Stop after position and velocity, which leaves the solver's warm start as it is.
+        """
+        stage = mujoco.mjtStage.mjSTAGE_VEL if positions_only else mujoco.mjtStage.mjSTAGE_ACC
+        self._run(lambda: self.batch.forward(ids, stage=int(stage)))
+
+    def step(self, nstep: int, ids: Ints | None = None) -> None:
+        """Advance by `nstep` physics steps, as that many calls of `mj_step`."""
+        self._run(lambda: self.batch.step(ids, nstep=nstep))
+        warned = self._warning[:, :, 1].any(axis=1)
+        finite = np.logical_and.reduce([np.isfinite(field).all(axis=1) for field in self._finite])
+        self.failed |= warned | ~finite
+
+    def model(self, world: int, into: mujoco.MjModel | None = None) -> mujoco.MjModel:
+        """Return one world's model, with what only a renderer reads; written into `into` if given."""
+        model = self.batch.get_model(world, into)
+        for name, array in self._visual.items():
+            *owners, last = name.split(".")
+            owner: Any = model
+            for part in owners:
+                owner = getattr(owner, part)
+            getattr(owner, last)[:] = array[world]
+        return model
+
+    def data(self, world: int, into: mujoco.MjData | None = None) -> mujoco.MjData:
+        """Return one world's state, with nothing computed from it yet."""
+        return self.batch.get_data(world, into)
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that the future depends on, as arrays."""
+        state = {name: self.batch.bind(name).copy() for name in STATE_FIELDS}
+        return {"state": state, "values": self.values.copy(), "failed": self.failed.copy()}
+
+    def load_state_dict(self, saved: dict[str, Any]) -> None:
+        """Continue from `state_dict`, bit for bit.
+
+        Raises:
+            ValueError: If it is of another number of worlds or another model.
+        """
+        for name, array in saved["state"].items():
+            if self.batch.bind(name).shape != array.shape:
+                raise ValueError(
+                    f"saved worlds have {name} {array.shape}, here {self.batch.bind(name).shape}"
+                )
+        self.set_domains(np.arange(self.num_worlds), saved["values"])
+        for name, array in saved["state"].items():
+            self.batch.bind(name)[:] = array
+        self.forward(positions_only=True)
+        self.failed[:] = saved["failed"]
+
+    def _run(self, call: Callable[[], None]) -> Ints:
+        """Call the engine; mark and return the worlds in which it raised."""
+        try:
+            call()
+        except SimulationError as error:
+            self.failed[error.ids] = True
+            return error.ids
+        return np.zeros(0, dtype=np.int64)

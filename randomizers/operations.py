@@ -103,7 +103,8 @@ class OperationTerm(Term):
                 f"{given} has no ends, but {what} must be {allowed}; "
                 "use truncated_normal: [mean, std, low, high]"
             )
-        hint = bare_number_hint(0, self.unit) if self.operation != "scale" else ""
+        # Too large is often milliseconds read as seconds; too small never is.
+        hint = bare_number_hint(0, self.unit) if self.operation != "scale" and least >= 0 else ""
         return f"{given} is impossible: {what} must be {allowed}{hint}"
 
     def _refuse_no_op(self, nominal: Floats, labels: tuple[str, ...]) -> None:

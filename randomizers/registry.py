@@ -60,16 +60,18 @@ def lookup(name: str) -> type[Term]:
     if name in BUILTIN:
         return BUILTIN[name]
     external = plugins()
+    if name not in external and ":" not in name:
+        raise ValueError(f"unknown randomizer '{name}'{did_you_mean(name, names())}")
     try:
         if name in external:
             cls = external[name].load()
-        elif ":" in name:
+        else:
             module, _, attribute = name.partition(":")
             cls = getattr(importlib.import_module(module), attribute)
-        else:
-            raise ValueError(f"unknown randomizer '{name}'{did_you_mean(name, names())}")
-    except (ImportError, AttributeError) as error:
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"randomizer '{name}' cannot be loaded: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Term)):
         raise ValueError(f"randomizer '{name}' is not a Term")
+    if cls.parameters is Term.parameters:
+        raise ValueError(f"randomizer '{name}' defines no parameters")
     return cls

@@ -103,6 +103,8 @@ def _label(names: list[str], owners: list[str], i: int) -> str:
 
 
 def _hint(pattern: str, known: list[str]) -> str:
+    if not known:
+        return "; the model has none"
     hint = did_you_mean(pattern, known)
     if hint.startswith("; did") and len(known) <= 12:
         hint += f" (there are: {listing(known)})"

@@ -50,8 +50,8 @@ def between(low: float, high: float, unit: str = "") -> str:
     if low == -math.inf and high == math.inf:
         return "any number"
     if high == math.inf:
-        # The smallest positive float stands for an open end.
-        return f"above 0{si}" if 0 < low < 1e-300 else f"at least {low:g}{si}"
+        # MuJoCo's smallest mass and the like stand for "not zero".
+        return f"above 0{si}" if 0 < low < 1e-12 else f"at least {low:g}{si}"
     if low == -math.inf:
         return f"at most {high:g}{si}"
     return f"between {low:g} and {high:g}{si}"

@@ -112,10 +112,10 @@ def train_part(run: Run, part: Part, progress: Progress) -> None:
         session = Session(run, part)
         target = session.bundle.spec.train.steps
         progress.begin(part, target, session.loop.steps)
-        parent = os.getppid()
+        parent = multiprocessing.parent_process()
         while session.loop.steps < target:
             session.step(progress)
-            orphaned = part == "baseline" and os.getppid() != parent
+            orphaned = parent is not None and not parent.is_alive()
             if stopped() or orphaned:
                 session.save()
                 raise Interrupted

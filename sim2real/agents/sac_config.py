@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
@@ -33,7 +33,7 @@ class SACConfig(BaseModel):
     policy_updates: PositiveInt = Field(
         2, description="Actor updates at each visit; equal to policy_delay it catches up fully."
     )
-    temperature: Literal["auto"] | float = Field(
+    temperature: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
         "auto", description="Weight of the entropy: learned, or fixed at this value."
     )
     initial_temperature: float = Field(1.0, gt=0, description="Where a learned temperature starts.")
@@ -41,7 +41,7 @@ class SACConfig(BaseModel):
         "auto", description="Entropy [nat] a learned temperature aims at: auto is minus dim(A)."
     )
     critic_layernorm: bool = Field(
-        True, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
+        False, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
     )
     normalize_observations: bool = Field(
         True, description="Whether observations are scaled by their running mean and deviation."

@@ -150,6 +150,9 @@ class GoalTask(Task):
 class Random:
     """The random numbers of starting states, keyed by (seed, world, episode).
 
+    Numbers come in the order of the calls. A loop that tries until every world is content must come last:
+    how long it runs depends on the other worlds.
+
     Args:
         seed: The environment's seed.
         worlds: Worlds (n,).

@@ -108,6 +108,8 @@ def _read_values(
 
 def _read_value(program: Program, key: str, raw: object) -> float:
     columns = program.columns(key)
+    if raw is None:
+        raise ValueError("has no value")
     if isinstance(raw, list):
         raise ValueError(f"a target is a single point: give one number, not {shown(raw)}")
     if isinstance(raw, dict):

@@ -43,7 +43,7 @@ class Stream:
             )
             index = np.arange(at, at + size, dtype=_U64) * _GOLDEN
             bits = _mix(row[:, None] + index)
-        return (bits >> _U64(11)) * 2.0**-53
+        return (bits >> _U64(11)).astype(np.float64) * 2.0**-53
 
     def normal(
         self, worlds: NDArray[np.int64], episodes: NDArray[np.int64], size: int, at: int = 0

@@ -37,13 +37,13 @@ class _Section(BaseModel):
 class Train(_Section):
     """How to train."""
 
-    algorithm: str = Field("sac", description="see `sim2real list agents`")
-    steps: Count = Field(200_000, ge=1, description="environment steps in all worlds together")
-    num_envs: Count = Field(16, ge=1, le=65536, description="worlds simulated at once")
-    seed: Count = Field(0, ge=0, lt=2**31, description="seed of the agent and of every draw")
-    checkpoint_every: Count = Field(10_000, ge=1, description="environment steps between checkpoints")
+    algorithm: str = Field(default="sac", description="see `sim2real list agents`")
+    steps: Count = Field(default=200_000, ge=1, description="environment steps in all worlds together")
+    num_envs: Count = Field(default=16, ge=1, le=65536, description="worlds simulated at once")
+    seed: Count = Field(default=0, ge=0, lt=2**31, description="seed of the agent and of every draw")
+    checkpoint_every: Count = Field(default=10_000, ge=1, description="environment steps between checkpoints")
     baseline: bool = Field(
-        True, description="also train the same agent without randomization, to compare with"
+        default=True, description="also train the same agent without randomization, to compare with"
     )
     agent: dict[str, Any] = Field(default_factory=dict, description="the algorithm's own settings")
 
@@ -51,13 +51,15 @@ class Train(_Section):
 class Evaluate(_Section):
     """How to evaluate."""
 
-    episodes: Count = Field(20, ge=2, description="episodes for each target and shot")
-    shots: tuple[Annotated[Count, Field(ge=0)], ...] = Field(
-        (0, 1, 5), min_length=1, description="target episodes to fine-tune on before evaluating"
+    episodes: Count = Field(default=20, ge=2, description="episodes for each target and shot")
+    shots: tuple[Annotated[int, Field(ge=0), BeforeValidator(_whole)], ...] = Field(
+        default=(0, 1, 5), min_length=1, description="target episodes to fine-tune on before evaluating"
     )
-    seed: Count = Field(1_000, ge=0, lt=2**31, description="seed of the evaluation episodes")
-    finetune: Literal["all", "last_layer"] = Field("all", description="what few-shot adaptation may change")
-    updates_per_step: Number = Field(1.0, gt=0, description="gradient updates for each target step")
+    seed: Count = Field(default=1_000, ge=0, lt=2**31, description="seed of the evaluation episodes")
+    finetune: Literal["all", "last_layer"] = Field(
+        default="all", description="what few-shot adaptation may change"
+    )
+    updates_per_step: Number = Field(default=1.0, gt=0, description="gradient updates for each target step")
 
 
 class Target(_Section):

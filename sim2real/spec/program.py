@@ -165,7 +165,7 @@ class Program:
         for bound in self.bound:
             if bound.name == name:
                 return list(range(bound.columns.start, bound.columns.stop))
-        known = [*(bound.name for bound in self.bound), *self.names]
+        known = dict.fromkeys([*(bound.name for bound in self.bound), *self.names])
         raise ValueError(f"no term or parameter '{name}' under randomize{did_you_mean(name, known)}")
 
 
@@ -189,7 +189,7 @@ def _overlaps(model: mujoco.MjModel, bound: list[Bound]) -> list[Problem]:
             clash = [key for key in taken if key in owner]
             if clash:
                 others = listing(f"'{name}'" for name in dict.fromkeys(owner[key] for key in clash))
-                what = listing(dict.fromkeys(f"{field}[{row}]" for field, row in clash), most=4)
+                what = listing(dict.fromkeys(_row(model, field, row) for field, row in clash), most=4)
                 message = f"writes what {others} writes already ({what}); narrow a select, or drop one term"
                 problems.append(Problem(path, message))
             owner = dict.fromkeys(taken, b.name) | owner
@@ -200,6 +200,16 @@ def _overlaps(model: mujoco.MjModel, bound: list[Bound]) -> list[Problem]:
                 problems.append(Problem(path, message))
             signals.setdefault(signal, b.name)
     return problems
+
+
+def _row(model: mujoco.MjModel, field: str, row: int) -> str:
+    """Name one row of a field: `body_mass of torso`."""
+    kind = field.partition("_")[0]
+    if kind == "dof":
+        kind, row = "joint", int(model.dof_jntid[row])
+    if kind not in ("body", "geom", "joint", "actuator", "light"):
+        return field
+    return f"{field} of {getattr(model, kind)(row).name or f'number {row}'}"
 
 
 def _signal(term: Term) -> str:

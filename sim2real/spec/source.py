@@ -7,6 +7,8 @@ from typing import Any, cast
 
 import yaml
 
+from randomizers.words import shown
+
 Path = tuple[str | int, ...]
 
 _TAG = "tag:yaml.org,2002:"
@@ -15,6 +17,15 @@ _READ = tuple(_TAG + kind for kind in ("int", "float", "bool", "null"))
 _MERGE = _TAG + "merge"
 # Far above any spec, far below what aliases of aliases of aliases can unfold to.
 _MOST_VALUES = 100_000
+# No number in a spec is larger, and Python will not print one of a few thousand digits.
+_MOST_BITS = 1024
+# part of PyYAML's message → what to say instead
+_YAML_WORDS = (
+    ("<block end>", "this line is not indented as the ones above it"),
+    ("'\\t'", "a tab; indent with spaces"),
+    ("another document", "a second document begins here; a spec is only one"),
+    ("mapping values are not allowed", "a ':' is out of place; check the indentation, or quote the text"),
+)
 
 
 @dataclass(frozen=True)
@@ -94,7 +105,7 @@ def read(text: str, name: str) -> Source:
     source = Source(name, {})
     try:
         source.data = _parse(text, source, ())
-    except _NotYaml as error:
+    except _NotYamlError as error:
         source.lines[()] = error.line
         raise SpecError(source, [Problem((), str(error))]) from None
     if source.data is None:
@@ -116,7 +127,7 @@ def override(source: Source, assignment: str) -> None:
     fragment = Source("--set", None)
     try:
         value = _parse(text, fragment, path)
-    except _NotYaml as error:
+    except _NotYamlError as error:
         source.overridden.add(path)
         source.problems.append(Problem(path, f"'{text}' is {error}"))
         return
@@ -141,7 +152,7 @@ def _override_path(key: str) -> tuple[str, ...]:
     return (*parts[:2], ".".join(parts[2:])) if parts[0] == "targets" and len(parts) > 2 else tuple(parts)
 
 
-class _NotYaml(Exception):
+class _NotYamlError(Exception):
     def __init__(self, message: str, line: int = 1) -> None:
         self.line = line
         super().__init__(message)
@@ -158,14 +169,22 @@ def _parse(text: str, source: Source, path: Path) -> Any:
             loader.dispose()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        message = error.problem or error.context
-        raise _NotYaml(f"not valid YAML: {message}", mark.line + 1 if mark else 1) from None
+        raise _NotYamlError(f"not valid YAML: {_plainly(error)}", mark.line + 1 if mark else 1) from None
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
         code = error.character if isinstance(error.character, int) else ord(error.character)
-        raise _NotYaml(f"not valid YAML: the character U+{code:04X} is not allowed", line) from None
+        raise _NotYamlError(f"not valid YAML: the character U+{code:04X} is not allowed", line) from None
     except RecursionError:
-        raise _NotYaml("not usable: its values are nested too deeply, or inside themselves") from None
+        raise _NotYamlError("not usable: its values are nested too deeply, or inside themselves") from None
+
+
+def _plainly(error: yaml.MarkedYAMLError) -> str:
+    """Say what PyYAML found, without the names of its tokens."""
+    message = error.problem or error.context or "it cannot be read"
+    for sign, words in _YAML_WORDS:
+        if sign in message:
+            return words
+    return message
 
 
 class _Builder:
@@ -178,7 +197,7 @@ class _Builder:
     def build(self, node: yaml.Node, path: Path) -> Any:
         self.count += 1
         if self.count > _MOST_VALUES:
-            raise _NotYaml(f"not usable: it holds more than {_MOST_VALUES} values")
+            raise _NotYamlError(f"not usable: it holds more than {_MOST_VALUES} values")
         self.source.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             self._refuse_tag(node, "map", path)
@@ -228,10 +247,13 @@ class _Builder:
                 self._refuse_tag(node, "str", path)
             return node.value
         try:
-            return self.loader.construct_object(node)
+            value = self.loader.construct_object(node)
+            if isinstance(value, int) and value.bit_length() > _MOST_BITS:
+                raise ValueError("too large")
+            return value
         except (ValueError, LookupError):
             kind = node.tag.removeprefix(_TAG)
-            self.source.problems.append(Problem(path, f"'{node.value}' cannot be read as !!{kind}"))
+            self.source.problems.append(Problem(path, f"{shown(node.value)} cannot be read as !!{kind}"))
             return node.value
 
     def _refuse_tag(self, node: yaml.Node, expected: str, path: Path) -> None:

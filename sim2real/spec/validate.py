@@ -9,19 +9,19 @@ from typing import Any, TypeVar, cast
 from pydantic import BaseModel, ValidationError
 
 from randomizers import Term, lookup, names
-from randomizers.words import did_you_mean, shown
+from randomizers.words import did_you_mean, listing, shown
 from sim2real.spec.model import Evaluate, Spec, Target, Train
 from sim2real.spec.source import Path as SpecPath
 from sim2real.spec.source import Problem, Source
-from sim2real.spec.wording import missing_type, not_a_mapping, plain_problems
+from sim2real.spec.wording import plain_problems
 
 M = TypeVar("M", bound=BaseModel)
 Agents = Mapping[str, type[BaseModel]]
 
 # Names become file names, parts of `a.b=value`, and items of comma-separated lists.
-_NAME = re.compile(r"[\w-]+")
+NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 # What evaluation and `inside: true` mean by these words.
-_RESERVED = {"randomize": ("inside",), "targets": ("source", "nominal")}
+RESERVED = {"randomize": ("inside",), "targets": ("source", "nominal")}
 
 
 def validate(source: Source, agents: Agents | None, text: str) -> tuple[Spec, list[Problem]]:
@@ -43,10 +43,8 @@ def validate(source: Source, agents: Agents | None, text: str) -> tuple[Spec, li
             problems.append(Problem((key,), f"unknown key '{key}'{did_you_mean(key, known)}"))
     env = data.get("env")
     if not isinstance(env, str) or not env:
-        wrong = "env is missing: name an environment, such as Hopper-v5"
-        problems.append(
-            Problem(("env",), wrong if env is None else f"env must be a name, given {shown(env)}")
-        )
+        wrong = "is missing: name an environment, such as Hopper-v5"
+        problems.append(Problem(("env",), wrong if env is None else f"must be a name, given {shown(env)}"))
         env = ""
     spec = Spec.model_construct(
         env=env,
@@ -67,7 +65,7 @@ def _mapping(data: dict[str, Any], key: str, problems: list[Problem]) -> dict[st
     if value is None:
         return {}
     if not isinstance(value, dict):
-        problems.append(Problem((key,), not_a_mapping(value, key)))
+        problems.append(Problem((key,), f"must be a mapping, given {shown(value)}"))
         return {}
     return cast(dict[str, Any], value)
 
@@ -76,10 +74,10 @@ def _named(section: str, raw: dict[str, Any], problems: list[Problem]) -> dict[s
     """Return the entries of a section whose names can be used everywhere."""
     good: dict[str, Any] = {}
     for name, body in raw.items():
-        if not _NAME.fullmatch(name):
+        if not re.fullmatch(NAME, name):
             message = f"'{name}' cannot be a name: use letters, digits, '_' and '-'"
             problems.append(Problem((section, name), message))
-        elif name in _RESERVED[section]:
+        elif name in RESERVED[section]:
             problems.append(Problem((section, name), f"'{name}' has a meaning of its own; take another name"))
         else:
             good[name] = body
@@ -103,10 +101,10 @@ def _terms(raw: dict[str, Any], problems: list[Problem]) -> dict[str, Term]:
 def _term(body: dict[str, Any], path: SpecPath, problems: list[Problem]) -> Term | None:
     kind = body.get("type")
     if kind is None:
-        problems.append(Problem(path, missing_type(names())))
+        problems.append(Problem(path, f"type is missing: name a randomizer ({listing(names(), most=20)})"))
         return None
     if not isinstance(kind, str):
-        problems.append(Problem((*path, "type"), f"type must be a name, given {shown(kind)}"))
+        problems.append(Problem((*path, "type"), f"must be a name, given {shown(kind)}"))
         return None
     try:
         cls = lookup(kind)

@@ -7,7 +7,7 @@ from typing import Any, cast
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
-from randomizers.words import did_you_mean, listing, shown
+from randomizers.words import did_you_mean, shown
 from sim2real.spec.source import Path, Problem
 
 # kind of pydantic's error → what the value must be, filled from the error's context
@@ -32,8 +32,8 @@ _WANTED = {
     "model_type": "a mapping",
     "string_too_short": "a text that is not empty",
     "string_type": "a text",
-    "too_long": "a list of at most {max_length}",
-    "too_short": "a list of at least {min_length}",
+    "too_long": "a list of {max_length} values at most",
+    "too_short": "a list of {min_length} or more values",
     "tuple_type": "a list",
 }
 
@@ -52,9 +52,12 @@ def plain_problems(
             problems.append(Problem((*path, *where), _sentence(cls, detail)))
             continue
         # A value that may be of several kinds gives one error for each of them.
-        wanted.setdefault(where, []).append(template.format(**detail.get("ctx", {})))
-        given[where] = detail["input"]
+        limits = {k: f"{v:g}" if isinstance(v, float) else v for k, v in detail.get("ctx", {}).items()}
+        wanted.setdefault(where, []).append(template.format(**limits))
+        given[where] = _at(data, where)
     for where, wants in wanted.items():
+        if any(where == other[: len(where)] for other in wanted if other != where):
+            continue  # with a wrong item left out, pydantic finds the list too short as well
         hint = _nearest(wants, given[where])
         message = f"must be {' or '.join(dict.fromkeys(wants))}, given {shown(given[where])}{hint}"
         problems.append(Problem((*path, *where), message))
@@ -73,13 +76,20 @@ def _inside(data: object, loc: Path) -> Path:
     return loc
 
 
+def _at(data: Any, path: Path) -> object:
+    """Return what the user wrote at `path`, before any unit was read."""
+    for part in path:
+        data = data[part]
+    return data
+
+
 def _sentence(cls: type[BaseModel], detail: ErrorDetails) -> str:
     kind, loc = detail["type"], detail["loc"]
     if kind == "extra_forbidden":
         return f"unknown key '{loc[-1]}'{did_you_mean(str(loc[-1]), _keys(cls, loc[:-1]))}"
     if kind == "missing":
         description = cls.model_fields[str(loc[-1])].description if str(loc[-1]) in cls.model_fields else None
-        return f"{loc[-1]} is missing{': ' + description if description else ''}"
+        return f"is missing{': ' + description if description else ''}"
     if kind == "value_error":
         return detail["msg"].removeprefix("Value error, ")
     message = detail["msg"].replace("Input should be", "must be")
@@ -100,13 +110,3 @@ def _keys(cls: type[BaseModel], loc: Path) -> list[str]:
             return []
         cls = annotation
     return [name for name in cls.model_fields if name != "type"]
-
-
-def not_a_mapping(value: object, what: str) -> str:
-    """Say that a section must be a mapping."""
-    return f"{what} must be a mapping, given {shown(value)}"
-
-
-def missing_type(known: Sequence[str]) -> str:
-    """Say that a term lacks its type, and which there are."""
-    return f"type is missing: name a randomizer ({listing(known, most=20)})"

@@ -85,7 +85,9 @@ class Fetch(GoalTask):
         data.mocap_pos[0] = np.array([-0.498, 0.005, -0.431 + self.lift]) + data.site_xpos[self.grip]
         data.mocap_quat[0] = _ROTATION
         mujoco.mj_step(model, data, nstep=10 * self.frame_skip)
-        self.home = data.site_xpos[self.grip].copy()
+        # As gymnasium-robotics: where the sites were one physics step ago.
+        self.sites = data.site_xpos.copy()
+        self.home = self.sites[self.grip]
         self.time, self.qpos, self.qvel = data.time, data.qpos.copy(), data.qvel.copy()
 
     def spaces(self, model: mujoco.MjModel) -> tuple[gym.Space[Any], gym.spaces.Box]:
@@ -179,15 +181,14 @@ class FetchPush(Fetch):
         model = super().compile()
         self.box = model.site("object0").id
         self._free = model.jnt_qposadr[model.joint("object0:joint").id]
-        data = mujoco.MjData(model)
-        data.qpos[:] = self.qpos
-        mujoco.mj_forward(model, data)
-        self.table_height = data.site_xpos[self.box, 2]
+        self.table_height = self.sites[self.box, 2]
         return model
 
     def reset_state(self, random: Random) -> dict[str, Array]:
         """Start with the box 10 cm or more from the gripper, and a goal within ±15 cm on the table."""
         n = len(random)
+        goal = self.home + random.uniform(-self.reach, self.reach, 3)
+        goal[:, 2] = self.table_height
         offset, unset = np.zeros((n, 2)), np.ones(n, dtype=bool)
         while unset.any():
             trial = random.uniform(-self.reach, self.reach, 2)
@@ -195,8 +196,6 @@ class FetchPush(Fetch):
             unset &= np.hypot(offset[:, 0], offset[:, 1]) < 0.1
         qpos = np.repeat(self.qpos[None], n, axis=0)
         qpos[:, self._free : self._free + 2] = self.home[:2] + offset
-        goal = self.home + random.uniform(-self.reach, self.reach, 3)
-        goal[:, 2] = self.table_height
         qvel = np.repeat(self.qvel[None], n, axis=0)
         return {"time": np.full(n, self.time), "qpos": qpos, "qvel": qvel, "goal": goal}
 

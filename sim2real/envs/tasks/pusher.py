@@ -30,6 +30,7 @@ class Pusher(GymnasiumTask):
     def reset_state(self, random: Random) -> dict[str, Array]:
         """Start with the cylinder anywhere in its field but within 0.17 m of the goal."""
         n = len(random)
+        qvel = random.uniform(-0.005, 0.005, self.nv)
         place, unset = np.zeros((n, 2)), np.ones(n, dtype=bool)
         while unset.any():
             trial = np.concatenate([random.uniform(-0.3, 0, 1), random.uniform(-0.2, 0.2, 1)], 1)
@@ -37,7 +38,6 @@ class Pusher(GymnasiumTask):
             unset &= np.hypot(place[:, 0], place[:, 1]) <= 0.17
         qpos = np.repeat(self.qpos0[None], n, axis=0)
         qpos[:, -4:-2], qpos[:, -2:] = place, 0.0
-        qvel = random.uniform(-0.005, 0.005, self.nv)
         qvel[:, -4:] = 0.0
         return {"qpos": qpos, "qvel": qvel}
 

@@ -1,0 +1,150 @@
+"""The JSON Schema of spec files, for editors; made from the models, so that it cannot say otherwise.
+
+`python -m sim2real.spec.schema assets/spec.schema.json` writes it. It knows the built-in randomizers. What
+needs the model (names, overlaps, held-out targets) or a learner (`train.agent`) is left to the loader.
+"""
+
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+from randomizers import OperationTerm, Term
+from randomizers.registry import BUILTIN
+from sim2real.spec.model import Evaluate, Spec, Train
+from sim2real.spec.validate import NAME, RESERVED
+
+_OPERATIONS = ("scale", "add", "set")
+_OPTIONAL = ["object", "null"]
+_NUMERIC = {"type": "string", "pattern": r"^\s*[+-]?\.?\d"}
+
+
+class _Generate(GenerateJsonSchema):
+    """Adds that a number read by our own validators may also be a text, such as `2 cm` or `1e5`."""
+
+    def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+        inner = super().function_before_schema(schema)
+        return {"anyOf": [inner, _NUMERIC]} if inner.get("type") in ("integer", "number") else inner
+
+
+def json_schema() -> dict[str, Any]:
+    """Return the schema of a spec file (JSON Schema draft 2020-12)."""
+    definitions = {name: _term(name, cls) for name, cls in BUILTIN.items()}
+    env, options = (Spec.model_fields[key].description for key in ("env", "env_options"))
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "sim2real spec",
+        "type": "object",
+        "properties": {
+            "env": {"type": "string", "minLength": 1, "description": env},
+            "env_options": {"type": _OPTIONAL, "description": options},
+            "randomize": {
+                "type": _OPTIONAL,
+                "description": "what varies between worlds: terms by name",
+                "propertyNames": _name_except("randomize"),
+                "additionalProperties": {"$ref": "#/$defs/term"},
+            },
+            "targets": _targets(),
+            "train": _section(Train) | {"type": _OPTIONAL},
+            "evaluate": _section(Evaluate) | {"type": _OPTIONAL},
+        },
+        "required": ["env"],
+        "additionalProperties": False,
+        "$defs": {"term": _any_term(definitions), "operand": _operand(), **definitions},
+    }
+
+
+def _section(cls: type[BaseModel]) -> dict[str, Any]:
+    """Return a model's schema, with its own definitions written out where they are used."""
+    schema = cls.model_json_schema(schema_generator=_Generate)
+    return _inlined(schema, schema.pop("$defs", {})) | {"description": _doc(cls)}
+
+
+def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
+    if isinstance(node, list):
+        return [_inlined(item, definitions) for item in node]
+    if not isinstance(node, dict):
+        return node
+    rest = {key: _inlined(value, definitions) for key, value in node.items() if key not in ("$ref", "title")}
+    if "$ref" not in node:
+        return rest
+    target = definitions[node["$ref"].rpartition("/")[2]]
+    return _inlined(target, definitions) | rest
+
+
+def _doc(cls: type[BaseModel]) -> str:
+    return (cls.__doc__ or "").strip().partition("\n")[0]
+
+
+def _term(name: str, cls: type[Term]) -> dict[str, Any]:
+    schema = _section(cls)
+    schema["properties"]["type"] = {"const": name, "description": _doc(cls)}
+    if issubclass(cls, OperationTerm):
+        for key in _OPERATIONS:
+            description = schema["properties"][key]["description"]
+            schema["properties"][key] = {"$ref": "#/$defs/operand", "description": description}
+        schema["oneOf"] = [{"required": [key]} for key in _OPERATIONS]
+    return schema
+
+
+def _operand() -> dict[str, Any]:
+    """Return what may stand behind an operation; null, which stands for one not chosen, may not."""
+    kinds = _section(OperationTerm)["properties"]["scale"]["anyOf"]
+    return next(kind for kind in kinds if kind != {"type": "null"})
+
+
+def _any_term(definitions: dict[str, Any]) -> dict[str, Any]:
+    """Choose the definition by `type`, so that an editor complains about the right one."""
+    described = [{"const": name, "description": d["description"]} for name, d in definitions.items()]
+    other = {"pattern": ":", "description": "package.module:Class of another package"}
+    return {
+        "type": "object",
+        "properties": {"type": {"type": "string", "anyOf": [*described, other]}},
+        "required": ["type"],
+        "allOf": [
+            {
+                "if": {"properties": {"type": {"const": name}}, "required": ["type"]},
+                "then": {"$ref": f"#/$defs/{name}"},
+            }
+            for name in definitions
+        ],
+    }
+
+
+def _targets() -> dict[str, Any]:
+    inside = {"type": "boolean", "description": "true if training may draw it as well"}
+    return {
+        "type": _OPTIONAL,
+        "description": "held-out domains by name: each sets terms, or one parameter as term.parameter",
+        "propertyNames": _name_except("targets"),
+        "additionalProperties": {
+            "type": "object",
+            "properties": {"inside": inside},
+            "additionalProperties": {
+                "anyOf": [{"type": "number"}, _NUMERIC],
+                "description": "a number, or a quantity such as 40 ms",
+            },
+        },
+    }
+
+
+def _name_except(section: str) -> dict[str, Any]:
+    return {"pattern": f"^{NAME}$", "not": {"enum": list(RESERVED[section])}}
+
+
+def text() -> str:
+    """Return the schema as the text of the committed file."""
+    return json.dumps(json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+def main(path: str = "assets/spec.schema.json") -> None:
+    """Write the schema to a file, by default the committed one seen from the repository root."""
+    Path(path).write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

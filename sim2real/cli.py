@@ -109,7 +109,7 @@ def record(
         name = worst_target(opened.results()) if worst else target
         path = out or opened.path / "videos" / f"{name or 'target'}.mp4"
         with Progress() as progress:
-            record_run(opened, name, path, progress, seconds)
+            record_run(opened, name, path, progress, seconds=seconds)
         typer.echo(f"video: {path}")
 
 

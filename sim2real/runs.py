@@ -86,6 +86,7 @@ class Track:
             RunError: If there is none, it is damaged, or it is of something else.
         """
         import pickle
+        import warnings
 
         import torch
 
@@ -93,7 +94,8 @@ class Track:
         if not path.exists():
             raise RunError(f"{path}: there is no checkpoint yet")
         try:
-            state = torch.load(path, weights_only=True)
+            with warnings.catch_warnings(action="ignore"):
+                state = torch.load(path, weights_only=True)
         except (RuntimeError, EOFError, OSError, ValueError, KeyError, pickle.UnpicklingError) as error:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
             raise RunError(f"{path}: damaged, or not a checkpoint ({reason[:120]})") from None

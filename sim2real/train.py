@@ -190,9 +190,10 @@ class Session:
 
     def _restore(self, saved: dict[str, Any]) -> None:
         env = self.env.unwrapped
-        if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
-            env.load_state_dict(to_arrays(saved["env"]))
-        self.loop.load_state_dict(saved["loop"])
+        with _readable(self.track):
+            if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
+                env.load_state_dict(to_arrays(saved["env"]))
+            self.loop.load_state_dict(saved["loop"])
         if saved["env"] is None:
             # A foreign environment cannot be saved: its running episodes are given up.
             self.loop.collector.restart(self.bundle.spec.train.seed + self.loop.steps)
@@ -226,9 +227,21 @@ def trained_agent(run: Run, part: Part = "policy") -> tuple[Agent, int]:
     env = training_env(bundle, part)
     agent = fresh_agent(bundle, env)
     env.close()
-    saved = (run.policy if part == "policy" else run.baseline).load()
-    agent.load_state_dict(saved["loop"]["agent"])
+    track = run.policy if part == "policy" else run.baseline
+    saved = track.load()
+    with _readable(track):
+        agent.load_state_dict(saved["loop"]["agent"])
     return agent, int(saved["step"])
+
+
+@contextmanager
+def _readable(track: Track) -> Iterator[None]:
+    """Say which checkpoint does not fit, where its parts are not what this version expects."""
+    try:
+        yield
+    except (KeyError, RuntimeError, ValueError, TypeError) as error:
+        reason = str(error).splitlines()[0]
+        raise RunError(f"{track.checkpoint}: written by another version of the toolkit ({reason})") from None
 
 
 @contextmanager

@@ -28,4 +28,5 @@ class CountingVectorEnv(VectorEnv):
         ended = self.count >= 10
         self.count = np.where(ended, 0, self.count + 1)
         truncated = self.count >= 10
-        return self.count[:, None].copy(), np.ones(self.num_envs), np.zeros(self.num_envs, bool), truncated, {}
+        never = np.zeros(self.num_envs, bool)
+        return self.count[:, None].copy(), np.ones(self.num_envs), never, truncated, {}

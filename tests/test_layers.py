@@ -21,7 +21,9 @@ MAY_IMPORT = {
     "sim2real/agents": {"sim2real.agents"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
-    "sim2real/train": {"sim2real.agents", "sim2real.envs", "sim2real.progress", "sim2real.runs", "sim2real.spec"},
+    "sim2real/train": {
+        "sim2real.agents", "sim2real.envs", "sim2real.progress", "sim2real.runs", "sim2real.spec",
+    },
     "sim2real/inspection": {"randomizers", "sim2real.envs", "sim2real.runs", "sim2real.spec"},
     "sim2real/evaluation": {
         "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.progress",
@@ -29,8 +31,8 @@ MAY_IMPORT = {
     },
     "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs"},
     "sim2real/cli": {
-        "sim2real.catalog", "sim2real.evaluation", "sim2real.inspection", "sim2real.progress", "sim2real.runs",
-        "sim2real.spec", "sim2real.train", "sim2real.worlds",
+        "sim2real.catalog", "sim2real.evaluation", "sim2real.inspection", "sim2real.progress",
+        "sim2real.runs", "sim2real.spec", "sim2real.train", "sim2real.worlds",
     },
 }  # fmt: skip
 

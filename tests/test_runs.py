@@ -103,8 +103,10 @@ def test_a_write_that_fails_leaves_the_old_file(tmp_path, monkeypatch):
 def test_killing_a_writer_at_any_moment_leaves_a_whole_file(tmp_path):
     path = tmp_path / "file"
     code = (
-        "import sys\nfrom pathlib import Path\nfrom sim2real.runs import write_atomically\n"
-        "i = 0\nwhile True:\n    write_atomically(Path(sys.argv[1]), bytes([i % 256]) * 3_000_000)\n    i += 1\n"
+        "import sys\nfrom pathlib import Path\n"
+        "from sim2real.runs import write_atomically\n"
+        "i = 0\nwhile True:\n"
+        "    write_atomically(Path(sys.argv[1]), bytes([i % 256]) * 3_000_000)\n    i += 1\n"
     )
     for pause in (0.0, 0.013, 0.029):
         writer = subprocess.Popen([sys.executable, "-c", code, str(path)])
@@ -138,4 +140,4 @@ def test_two_processes_do_not_train_in_one_place(run):
 
 def test_numbers_that_are_not_finite_become_null(tmp_path):
     write_json(tmp_path / "x.json", {"a": [1.0, float("nan")], "b": float("inf")})
-    assert (tmp_path / "x.json").read_text().split() == '{ "a": [ 1.0, null ], "b": null }'.split()
+    assert (tmp_path / "x.json").read_text() == '{\n "a": [\n  1.0,\n  null\n ],\n "b": null\n}\n'

@@ -96,7 +96,8 @@ def score(gate: Gate, seed: int) -> dict[str, str]:
     success = None if episodes.success is None else float(episodes.success.mean())
     columns = ("step", "return", "success", "entropy", "alpha")
     curve = [{key: row.get(key, "") for key in columns} for row in run.policy.rows()]
-    write(ROOT / "assets" / "results" / "sac" / f"{gate.spec}-s{seed}.csv", curve[:: max(1, len(curve) // 50)])
+    results = ROOT / "assets" / "results" / "sac"
+    write(results / f"{gate.spec}-s{seed}.csv", curve[:: max(1, len(curve) // 50)])
     return {
         "spec": gate.spec,
         "seed": str(seed),

@@ -98,8 +98,16 @@ class Agent(Protocol):
         """Restore what `policy_state_dict` returned."""
         ...
 
-    def clone(self) -> Self:
-        """Return an independent copy that shares no memory with this agent."""
+    def clone(
+        self, changes: Mapping[str, Any] | None = None, seed: int | None = None, keep_replay: bool = True
+    ) -> Self:
+        """Return an independent copy that shares no memory with this agent.
+
+        Args:
+            changes: Settings that differ in the copy.
+            seed: New seed for the copy's draws.
+            keep_replay: Whether the copy remembers what this agent has experienced.
+        """
         ...
 
 
@@ -166,8 +174,11 @@ class RandomAgent:
         """Restore the state of the generator."""
         self.load_state_dict(state)
 
-    def clone(self) -> RandomAgent:
-        """Return a copy that will draw the same actions."""
+    def clone(
+        self, changes: Mapping[str, Any] | None = None, seed: int | None = None, keep_replay: bool = True
+    ) -> RandomAgent:
+        """Return a copy that will draw the same actions; there are no settings to change."""
+        del changes, seed, keep_replay
         twin = RandomAgent(self.action_space, 0)
         twin.load_state_dict(self.state_dict())
         return twin

@@ -39,14 +39,14 @@ def iqm_interval(values: Floats, level: float = 0.95, seed: int = 0) -> tuple[fl
 
     The episodes are resampled, so it speaks of this trained policy, not of other training seeds.
     """
+    middle = float(iqm(values))
     if np.ptp(values) == 0:
-        return float(values[0]), float(values[0])
+        return middle, middle
     result = stats.bootstrap(
         (values,), iqm, n_resamples=RESAMPLES, confidence_level=level, method="percentile",
         rng=np.random.default_rng(seed),
     )  # fmt: skip
     # Rounding in the resampled means may put an end a hair past the estimate itself.
-    middle = float(iqm(values))
     low, high = result.confidence_interval
     return min(float(low), middle), max(float(high), middle)
 

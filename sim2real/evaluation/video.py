@@ -34,7 +34,6 @@ def record(
     target: str | None,
     out: Path,
     progress: Progress,
-    worst: bool = False,
     seconds: float = 10.0,
     size: tuple[int, int] = (480, 400),
 ) -> Path:
@@ -45,7 +44,6 @@ def record(
         target: The target's name; None for the first.
         out: Where to, `.mp4` or `.gif`.
         progress: Where to show progress.
-        worst: Take the target with the worst zero-shot return; needs an evaluation.
         seconds: Longest video.
         size: Width and height of each picture, even numbers [pixel].
 
@@ -56,8 +54,6 @@ def record(
     if out.suffix not in (".mp4", ".gif"):
         raise RunError(f"{out}: a video is .mp4 or .gif")
     bundle = reload(run)
-    if worst:
-        target = worst_target(run.results())
     found = choose(bundle, None if target is None else [target])
     domain = found[target] if target else next(iter(found.values()))
     agent, _ = trained_agent(run)

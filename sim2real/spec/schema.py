@@ -27,6 +27,7 @@ class _Generate(GenerateJsonSchema):
     """Adds that a number read by our own validators may also be a text, such as `2 cm` or `1e5`."""
 
     def function_before_schema(self, schema: core_schema.BeforeValidatorFunctionSchema) -> JsonSchemaValue:
+        """Return the schema of a value that is validated by one of our own readers first."""
         inner = super().function_before_schema(schema)
         return {"anyOf": [inner, _NUMERIC]} if inner.get("type") in ("integer", "number") else inner
 

@@ -195,6 +195,7 @@ class _Builder:
         self.count = 0
 
     def build(self, node: yaml.Node, path: Path) -> Any:
+        """Return the plain data of a node, and note its lines and problems."""
         self.count += 1
         if self.count > _MOST_VALUES:
             raise _NotYamlError(f"not usable: it holds more than {_MOST_VALUES} values")

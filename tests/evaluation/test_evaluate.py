@@ -1,0 +1,209 @@
+"""Zero- and few-shot evaluation: paired, counted, honest about what it used."""
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from sim2real.agents import RandomAgent
+from sim2real.envs.make import make_vector, make_worlds
+from sim2real.envs.vector import fixed
+from sim2real.evaluation.evaluate import Request, adapt_to, evaluate
+from sim2real.evaluation.fewshot import adapt
+from sim2real.evaluation.report import headline, table, write_report
+from sim2real.evaluation.rollout import run_episodes
+from sim2real.evaluation.suites import choose, grid
+from sim2real.progress import Progress
+from sim2real.runs import RunError
+from sim2real.spec import Program
+from sim2real.train import reload, trained_agent
+from tests.small import SPEC, trained
+
+
+@pytest.fixture(scope="module")
+def run(small_run):
+    return small_run
+
+
+@pytest.fixture(scope="module")
+def result(run):
+    before = run.policy.checkpoint.read_bytes()
+    found = evaluate(run, Request(), Progress.silent())
+    assert run.policy.checkpoint.read_bytes() == before
+    return found
+
+
+def weights(agent):
+    return [
+        value.clone() for value in [*agent.actor.state_dict().values(), *agent.critic.state_dict().values()]
+    ]
+
+
+def same(first, second):
+    return all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_the_file_is_as_the_design_says(run, result):
+    data = json.loads(run.evaluation.read_text())
+    assert data["spec_sha256"] == run.spec_sha256
+    assert set(data["targets"]) == {"heavy", "laggy"}
+    for entry in data["targets"].values():
+        assert entry["held_out"] is True
+        assert entry["distance"] > 0
+        assert list(entry["shots"]) == ["0", "1", "2"]
+        for shots, summary in entry["shots"].items():
+            assert len(summary["episodes"]) == 4
+            assert summary["ci95"][0] <= summary["iqm"] <= summary["ci95"][1]
+            assert (summary["target_steps_used"] == 0) == (shots == "0")
+            assert summary["success_rate"] is None
+    assert data["targets"]["heavy"]["values"] == {"torso": 2.5}
+    assert data == json.loads(json.dumps(result))
+
+
+def test_random_and_unrandomized_policies_are_always_there(result):
+    assert set(result["policies"]) == {"random", "baseline"}
+    for places in result["policies"].values():
+        assert set(places) == {"source", "nominal", "heavy", "laggy"}
+
+
+def test_more_shots_use_more_target_steps(result):
+    for entry in result["targets"].values():
+        used = [entry["shots"][k]["target_steps_used"] for k in ("0", "1", "2")]
+        assert used[0] == 0 < used[1] < used[2]
+
+
+def test_shot_zero_is_the_saved_checkpoint_in_a_fresh_process(run, result):
+    code = (
+        "import sys, json\nfrom sim2real.runs import open_run\n"
+        "from sim2real.train import reload, trained_agent\n"
+        "from sim2real.envs.make import make_worlds\nfrom sim2real.envs.vector import fixed\n"
+        "from sim2real.evaluation.rollout import run_episodes\n"
+        "run = open_run(sys.argv[1]); bundle = reload(run); agent, _ = trained_agent(run)\n"
+        "v = bundle.targets['heavy'].v\n"
+        "env = make_worlds('Hopper-v5', {}, bundle.program, 4, fixed(v))\n"
+        "print(json.dumps(run_episodes(agent, env, bundle.spec.evaluate.seed).returns.tolist()))"
+    )
+    fresh = subprocess.run(
+        [sys.executable, "-c", code, str(run.path)], capture_output=True, text=True, check=True
+    )
+    assert json.loads(fresh.stdout) == result["targets"]["heavy"]["shots"]["0"]["episodes"]
+
+
+@pytest.mark.parametrize("finetune", ["all", "last_layer"])
+def test_adaptation_takes_exactly_k_episodes_and_leaves_the_agent_alone(run, finetune):
+    bundle = reload(run)
+    agent, _ = trained_agent(run)
+    before = weights(agent)
+    env = make_worlds("Hopper-v5", {}, bundle.program, 1, fixed(bundle.targets["heavy"].v))
+    settings = bundle.spec.evaluate.model_copy(update={"finetune": finetune})
+    ended: list[int] = []
+    stages = []
+    for k, copy, used in adapt(agent, env, (2, 0, 1), settings, 7, ended.append):
+        stages.append((k, weights(copy), used, len(ended)))
+    assert [(k, episodes) for k, _, _, episodes in stages] == [(0, 0), (1, 1), (2, 2)]
+    assert same(before, stages[0][1])
+    assert same(before, weights(agent))
+    assert not same(stages[0][1], stages[2][1])
+    assert env.episodes[0] == 2  # the third episode has only begun
+    assert stages[2][2] > stages[1][2] > stages[0][2] == 0
+
+
+def test_last_layer_adaptation_moves_only_the_last_layer(run):
+    bundle = reload(run)
+    agent, _ = trained_agent(run)
+    env = make_worlds("Hopper-v5", {}, bundle.program, 1, fixed(bundle.targets["heavy"].v))
+    settings = bundle.spec.evaluate.model_copy(update={"finetune": "last_layer"})
+    *_, (_, copy, _) = adapt(agent, env, (0, 2), settings, 7)
+    for network in ("actor", "critic"):
+        before, after = getattr(agent, network).state_dict(), getattr(copy, network).state_dict()
+        moved = {name for name in before if not torch.equal(before[name], after[name])}
+        assert moved
+        assert all(name.startswith("head") for name in moved)
+
+
+def test_episodes_are_paired_across_policies_and_domains(run):
+    bundle = reload(run)
+    starts = []
+    for v in (bundle.program.nominal, bundle.targets["heavy"].v):
+        env = make_worlds("Hopper-v5", {}, bundle.program, 3, fixed(v))
+        for seed in (0, 1):
+            agent = RandomAgent(env.single_action_space, seed)
+            seen = []
+            run_episodes(agent, env, 5, lambda e, seen=seen: seen.append(e.worlds.bind("qpos").copy()))
+            starts.append(seen[0])
+    assert all(np.array_equal(starts[0], other) for other in starts[1:])
+
+
+def test_an_episode_ends_at_its_first_end():
+    env = make_vector("FetchReach-v4", 3)
+    agent = RandomAgent(env.single_action_space, 0)
+    episodes = run_episodes(agent, env, 0)
+    assert (episodes.lengths == 50).all()
+    assert episodes.success is not None
+    assert (np.abs(episodes.returns + 25) <= 25).all()
+
+
+def test_a_failed_simulation_fails_its_episode_only(run):
+    program = Program(reload(run).program.model, {})
+    env = make_worlds("Hopper-v5", {}, program, 3)
+    steps = []
+
+    def break_one(worlds):
+        steps.append(1)
+        if len(steps) == 3:
+            worlds.worlds.bind("qvel")[1, 0] = np.nan
+
+    episodes = run_episodes(RandomAgent(env.single_action_space, 0), env, 0, break_one)
+    assert episodes.failed.tolist() == [False, True, False]
+    assert episodes.lengths[1] == 3
+    assert np.isfinite(episodes.returns).all()
+
+
+def test_the_baseline_is_trained_when_it_is_missing(tmp_path):
+    run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200\n  baseline: false"))
+    assert not run.baseline.checkpoint.exists()
+    result = evaluate(run, Request(shots=(0,), episodes=2), Progress.silent())
+    assert "baseline" in result["policies"]
+    assert trained_agent(run, "baseline")[1] == 200
+
+
+def test_a_grid_looks_inside_and_outside_the_source(run):
+    places = grid(reload(run).program)
+    torso = {name: place for name, place in places.items() if name.startswith("torso")}
+    assert [place.given["torso"] for place in torso.values()] == pytest.approx([0.2, 0.6, 1.0, 1.4, 1.8])
+    assert [place.held_out for place in torso.values()] == [True, False, False, False, True]
+    assert min(place.given["delay"] for place in places.values() if "delay" in place.given) == 0.0
+
+
+def test_unknown_targets_and_suites_are_named(run):
+    bundle = reload(run)
+    with pytest.raises(RunError, match="no target 'hevy'; did you mean 'heavy'"):
+        choose(bundle, ["hevy"])
+    with pytest.raises(RunError, match="unknown suite 'gird'; did you mean 'grid'"):
+        choose(bundle, None, "gird")
+
+
+def test_one_job_gives_what_many_give(run, result):
+    bundle = reload(run)
+    alone = adapt_to(run, bundle.targets["laggy"], bundle.spec.evaluate)
+    assert alone == result["targets"]["laggy"]["shots"]
+
+
+def test_the_table_and_the_headline_say_what_was_found(result):
+    text = table(result)
+    assert text.splitlines()[0].count("|") == 8
+    assert "heavy (torso 2.5)" in text
+    worst = min(result["targets"], key=lambda name: result["targets"][name]["shots"]["0"]["iqm"])
+    assert f"({worst})" in headline(result)
+
+
+def test_the_report_is_one_file_that_needs_no_network(run, result):
+    text = write_report(run).read_text()
+    assert text.count("data:image/png;base64,") == 2
+    assert "http://" not in text
+    assert "https://" not in text.replace("https://json-schema.org", "")
+    for word in ("heavy", "laggy", "no randomization", "zero-shot", "2-shot", "torso", run.spec_sha256[:12]):
+        assert word in text

@@ -73,9 +73,12 @@ def _named(raw: Mapping[str, object], unit: str) -> Distribution:
     wanted = [field.name for field in fields(cls)]
     if cls is Choice:
         return Choice(tuple(parse_quantity(x, unit) for x in _as_list(numbers, "choice")))
-    values = _by_name(name, numbers, wanted) if isinstance(numbers, Mapping) else numbers
-    items = [values] if len(wanted) == 1 and not isinstance(values, list) else values
-    items = _as_list(items, name)
+    if isinstance(numbers, Mapping):
+        items = _by_name(name, cast(Mapping[str, object], numbers), wanted)
+    elif len(wanted) == 1 and not isinstance(numbers, list):
+        items = [numbers]
+    else:
+        items = _as_list(cast(object, numbers), name)
     if len(items) != len(wanted):
         raise ValueError(f"{name} takes [{', '.join(wanted)}], given {len(items)} values")
     # Shape parameters of beta are pure numbers, whatever the unit of the value.

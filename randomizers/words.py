@@ -2,7 +2,8 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from typing import cast
 
 
 def did_you_mean(word: str, known: Iterable[str]) -> str:
@@ -36,9 +37,13 @@ def shown(value: object) -> str:
     if isinstance(value, str):
         text = f"'{value}'"
     elif isinstance(value, Mapping):
-        text = "{" + ", ".join(f"{key}: {shown(item)}" for key, item in value.items()) + "}"
+        text = (
+            "{"
+            + ", ".join(f"{key}: {shown(item)}" for key, item in cast(Mapping[object, object], value).items())
+            + "}"
+        )
     elif isinstance(value, list | tuple):
-        text = "[" + ", ".join(shown(item) for item in value) + "]"
+        text = "[" + ", ".join(shown(item) for item in cast(Sequence[object], value)) + "]"
     else:
         text = str(value)
     return text if len(text) <= 60 else f"{text[:57]}…"

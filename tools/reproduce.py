@@ -5,6 +5,7 @@ Training is resumable: an interrupted reproduction goes on where it stopped.
 
 import argparse
 import csv
+import statistics
 import subprocess
 import sys
 import time
@@ -14,7 +15,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+RESULTS = ROOT / "assets" / "results"
 EPISODES = 20
+FRAME = 100
+"""The picture of the README is this frame of the demo's video."""
 
 
 @dataclass(frozen=True)
@@ -41,19 +45,72 @@ GATES = (
 
 
 def sac(arguments: argparse.Namespace) -> None:
-    """Train the learning gates of SAC over several seeds, and write curves and a summary."""
+    """Train the learning gates of SAC over several seeds; write curves, a summary and README's table."""
     gates = [gate for gate in GATES if arguments.only in (None, gate.spec)]
     jobs = [(gate, seed) for gate in gates for seed in range(arguments.seeds)]
     with ThreadPoolExecutor(arguments.jobs) as pool:
         list(pool.map(lambda job: train(job[0].spec, job[1]), jobs))
-    rows = [score(gate, seed) for gate, seed in jobs]
-    folder = ROOT / "assets" / "results" / "sac"
-    write(folder / "summary.csv", merge(folder / "summary.csv", rows))
-    for gate in gates:
-        scores = sorted(float(row["score"]) for row in rows if row["spec"] == gate.spec)
-        middle = scores[len(scores) // 2]
-        verdict = "reached" if middle >= gate.wanted else "MISSED"
-        print(f"{gate.spec}: {gate.score} {scores}, median {middle:g}, wanted {gate.wanted:g}: {verdict}")
+    summary = RESULTS / "sac" / "summary.csv"
+    rows = merge(summary, [score(gate, seed) for gate, seed in jobs])
+    write(summary, rows)
+    table = gate_table(rows)
+    print(table)
+    insert("sac", table)
+
+
+def gate_table(rows: list[dict[str, str]]) -> str:
+    """Return the Markdown table of the gates, seeds side by side."""
+    lines = ["| environment | steps | score | seeds | wanted | |", "| --- | ---: | --- | --- | ---: | --- |"]
+    for gate in GATES:
+        mine = [row for row in rows if row["spec"] == gate.spec]
+        if not mine:
+            continue
+        scores = [float(row["score"]) for row in mine]
+        verdict = "reached" if statistics.median(scores) >= gate.wanted else "**missed**"
+        shown = ", ".join(f"{score:g}" for score in scores)
+        what = "return, IQM" if gate.score == "return" else "success rate"
+        steps = int(mine[0]["steps"])
+        lines.append(f"| {mine[0]['env']} | {steps:,} | {what} | {shown} | {gate.wanted:g} | {verdict} |")
+    return "\n".join(lines)
+
+
+def demo(arguments: argparse.Namespace) -> None:
+    """Run the demo's spec, and copy its table, plot and a frame of its video to where README shows them."""
+    run, folder = ROOT / "runs" / "readme", RESULTS / "demo"
+    if not (run / "meta.json").exists():
+        sim2real("train", str(ROOT / "assets" / "specs" / "demo.yaml"), "--out", str(run))
+    else:
+        sim2real("train", "--resume", str(run))
+    sim2real("evaluate", str(run))
+    sim2real("record", str(run), "--worst")
+    sim2real("report", str(run))
+    import imageio.v2 as imageio
+
+    from sim2real.evaluation.plots import transfer_plot
+    from sim2real.evaluation.report import headline, table
+    from sim2real.runs import open_run
+
+    opened = open_run(run)
+    result = opened.results()
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "transfer.png").write_bytes(transfer_plot(result))
+    with imageio.get_reader(next((run / "videos").glob("*.mp4"))) as video:
+        imageio.imwrite(folder / "frame.png", video.get_data(FRAME))
+    insert("demo", f"{table(result)}\n\n{headline(result)}")
+
+
+def sim2real(*words: str) -> None:
+    """Run one command of the toolkit."""
+    print("+ sim2real", *words, flush=True)
+    subprocess.run([sys.executable, "-m", "sim2real.cli", *words], check=True)
+
+
+def insert(name: str, text: str) -> None:
+    """Replace what stands between README's markers of a name."""
+    readme = ROOT / "README.md"
+    before, begin, rest = readme.read_text().partition(f"<!-- {name} -->")
+    _, end, after = rest.partition(f"<!-- /{name} -->")
+    readme.write_text(f"{before}{begin}\n{text}\n{end}{after}")
 
 
 def run_folder(spec: str, seed: int) -> Path:
@@ -96,10 +153,10 @@ def score(gate: Gate, seed: int) -> dict[str, str]:
     success = None if episodes.success is None else float(episodes.success.mean())
     columns = ("step", "return", "success", "entropy", "alpha")
     curve = [{key: row.get(key, "") for key in columns} for row in run.policy.rows()]
-    results = ROOT / "assets" / "results" / "sac"
-    write(results / f"{gate.spec}-s{seed}.csv", curve[:: max(1, len(curve) // 50)])
+    write(RESULTS / "sac" / f"{gate.spec}-s{seed}.csv", curve[:: max(1, len(curve) // 50)])
     return {
         "spec": gate.spec,
+        "env": bundle.spec.env,
         "seed": str(seed),
         "steps": str(steps),
         "return": f"{returned:.1f}",
@@ -125,7 +182,7 @@ def write(path: Path, rows: list[dict[str, str]]) -> None:
         writer.writerows(rows)
 
 
-REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"sac": sac}
+REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"sac": sac, "demo": demo}
 
 
 def main() -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -111,9 +111,11 @@ def _read_value(program: Program, key: str, raw: object) -> float:
     if raw is None:
         raise ValueError("has no value")
     if isinstance(raw, list):
-        raise ValueError(f"a target is a single point: give one number, not {shown(raw)}")
+        raise ValueError(f"a target is a single point: give one number, not {shown(cast(object, raw))}")
     if isinstance(raw, dict):
-        raise ValueError(f"give one number, not {shown(raw)}; to set one of several, write '{key}.NAME: …'")
+        raise ValueError(
+            f"give one number, not {shown(cast(object, raw))}; to set one of several, write '{key}.NAME: …'"
+        )
     value = parse_quantity(raw, program.parameters[columns[0]].unit)
     for j in columns:
         parameter = program.parameters[j]

@@ -7,7 +7,7 @@ needs the model (names, overlaps, held-out targets) or a learner (`train.agent`)
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -67,13 +67,14 @@ def _section(cls: type[BaseModel]) -> dict[str, Any]:
 
 def _inlined(node: Any, definitions: dict[str, Any]) -> Any:
     if isinstance(node, list):
-        return [_inlined(item, definitions) for item in node]
+        return [_inlined(item, definitions) for item in cast(list[Any], node)]
     if not isinstance(node, dict):
         return node
-    rest = {key: _inlined(value, definitions) for key, value in node.items() if key not in ("$ref", "title")}
-    if "$ref" not in node:
+    items = cast(dict[str, Any], node)
+    rest = {key: _inlined(value, definitions) for key, value in items.items() if key not in ("$ref", "title")}
+    if "$ref" not in items:
         return rest
-    target = definitions[node["$ref"].rpartition("/")[2]]
+    target = definitions[str(items["$ref"]).rpartition("/")[2]]
     return _inlined(target, definitions) | rest
 
 

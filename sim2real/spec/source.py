@@ -1,7 +1,7 @@
 """YAML text → plain data that remembers its lines. Never unsafe, never evaluated."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -85,7 +85,9 @@ class _Loader(yaml.SafeLoader):
     """PyYAML's safe loader, for which `1e-3` is a number (YAML 1.2), not a text."""
 
 
-_Loader.add_implicit_resolver(
+# PyYAML's stubs leave these two untyped.
+_add_resolver = cast(Callable[[str, re.Pattern[str], list[str]], None], _Loader.add_implicit_resolver)  # pyright: ignore[reportUnknownMemberType]
+_add_resolver(
     "tag:yaml.org,2002:float",
     re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
     list("-+0123456789."),
@@ -248,7 +250,8 @@ class _Builder:
                 self._refuse_tag(node, "str", path)
             return node.value
         try:
-            value = self.loader.construct_object(node)
+            construct = cast(Callable[[yaml.Node], Any], self.loader.construct_object)  # pyright: ignore[reportUnknownMemberType]
+            value = construct(node)
             if isinstance(value, int) and value.bit_length() > _MOST_BITS:
                 raise ValueError("too large")
             return value

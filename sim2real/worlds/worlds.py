@@ -1,7 +1,7 @@
 """N worlds stepped together on `mujoco.batch`, each with its own domain, each failing alone."""
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any
 
 import mujoco
 import numpy as np
@@ -19,11 +19,16 @@ STATE_FIELDS = (
     "eq_active", "mocap_pos", "mocap_quat", "userdata", "plugin_state", "plastic",
 )  # fmt: skip
 # The engine's own list of fields from which mj_setConst derives others.
-_DERIVE: frozenset[str] = frozenset(cast(tuple[str, ...], mujoco.MjModel._setconst_inputs))
+_DERIVE: frozenset[str] = frozenset(mujoco.MjModel._setconst_inputs)
+
 
 # MuJoCo would print each warning and append it to a log file in the working directory; here warnings are
 # counted for each world, and reported with its domain.
-mujoco.set_mju_user_warning(lambda message: None)
+def _count_quietly(message: str) -> None:
+    """Take MuJoCo's warning without a word."""
+
+
+mujoco.set_mju_user_warning(_count_quietly)
 
 
 class Worlds:

@@ -1,6 +1,7 @@
 """Looks a spec over: what varies, by how much, and whether each term changes anything at all."""
 
 from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from randomizers import Delay, Noise, Randomizer
+from randomizers import Delay, Noise, Parameter, Randomizer
 from sim2real.envs import NATIVE
 from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import Domains, TaskVectorEnv, fixed
@@ -18,6 +19,8 @@ from sim2real.spec.program import Bound
 
 _STEPS = 100
 """Control steps of an effect check."""
+_MOST_ALIKE = 8
+"""Parameters drawn alike that still have a row each."""
 
 
 @dataclass(frozen=True)
@@ -34,21 +37,26 @@ class Effect:
 
 
 def parameter_rows(bundle: Bundle) -> list[dict[str, str]]:
-    """Describe every parameter: name, nominal, source, unit, and what it writes."""
+    """Describe every parameter: name, nominal, source, unit, and what it writes.
+
+    Many parameters of one term that are drawn alike, as those of colours, share a row.
+    """
     rows: list[dict[str, str]] = []
     for bound in bundle.program.bound:
         names = bundle.program.names[bound.columns]
-        for name, parameter in zip(names, bound.parameters, strict=True):
-            rows.append(
-                {
-                    "name": name,
-                    "nominal": f"{parameter.nominal:g}",
-                    "source": parameter.distribution.describe(),
-                    "unit": parameter.unit or "factor",
-                    "writes": writes(bound),
-                }
-            )
+        for alike, group in groupby(zip(names, bound.parameters, strict=True), key=_drawn_alike):
+            members = [name for name, _ in group]
+            many = len(members) > _MOST_ALIKE
+            shown = [f"{members[0]} … {members[-1]} ({len(members)})"] if many else members
+            nominal, source, unit = alike
+            about = {"nominal": nominal, "source": source, "unit": unit, "writes": writes(bound)}
+            rows += [{"name": name, **about} for name in shown]
     return rows
+
+
+def _drawn_alike(named: tuple[str, Parameter]) -> tuple[str, str, str]:
+    parameter = named[1]
+    return f"{parameter.nominal:g}", parameter.distribution.describe(), parameter.unit or "factor"
 
 
 def writes(bound: Bound) -> str:
@@ -159,12 +167,7 @@ def describe(bundle: Bundle) -> str:
     """Return the text of `sim2real inspect`: parameters, effects, targets, and end-to-end latency."""
     program, spec = bundle.program, bundle.spec
     lines = [f"{spec.env}: {len(program.bound)} terms, {program.d} parameters", ""]
-    rows = parameter_rows(bundle)
-    lines += _columns(_HEAD, [list(row.values()) for row in rows[:_MOST_ROWS]])
-    if len(rows) > _MOST_ROWS:
-        lines.append(
-            f"  … and {len(rows) - _MOST_ROWS} more parameters of {rows[-1]['name'].partition('.')[0]}"
-        )
+    lines += _columns(_HEAD, [list(row.values()) for row in parameter_rows(bundle)])
     found = effects(bundle)
     if found:
         lines += ["", f"effect of each term alone, over {_STEPS} steps of the same random actions:"]
@@ -180,7 +183,6 @@ def describe(bundle: Bundle) -> str:
 
 
 _HEAD = ["parameter", "nominal", "source", "unit", "writes"]
-_MOST_ROWS = 24
 
 
 def _columns(head: list[str], rows: list[list[str]]) -> list[str]:

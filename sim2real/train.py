@@ -1,5 +1,6 @@
 """Trains a spec's policy and its baseline into a run folder. Here physics and learning meet."""
 
+import json
 import multiprocessing
 import os
 import signal
@@ -177,7 +178,11 @@ class Session:
         state = {"loop": self.loop.state_dict(), "step": self.loop.steps, "reported": self._reported}
         self.track.save(state | {"env": env.state_dict() if own else None})
         if own and env.failures:
-            write_json(self.track.path / "failures.json", env.failures)
+            write_json(self._failures, env.failures)
+
+    @property
+    def _failures(self) -> Path:
+        return self.track.path / "failures.json"
 
     def finish(self) -> None:
         """Write what is left, and close."""
@@ -193,6 +198,7 @@ class Session:
         with _readable(self.track):
             if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
                 env.load_state_dict(to_arrays(saved["env"]))
+                env.failures = json.loads(self._failures.read_text()) if self._failures.exists() else []
             self.loop.load_state_dict(saved["loop"])
         if saved["env"] is None:
             # A foreign environment cannot be saved: its running episodes are given up.

@@ -193,7 +193,12 @@ def test_unstable_worlds_are_counted_and_their_domains_kept(tmp_path):
     # MuJoCo takes an acceleration beyond 1e10 for a simulation gone wrong.
     terms = "  pull: {type: gravity, set: {choice: [9.81, 1e13]}}"
     run = start(spec(tmp_path, terms=terms), (), tmp_path / "run")
-    train(run, Progress.silent())
+    session = Session(run, "policy")
+    while session.loop.steps < 300:
+        session.step(Progress.silent())
+    session.save()
+    session.env.close()
+    train(run, Progress.silent())  # the failures from before are remembered
     failures = json.loads((run.path / "failures.json").read_text())
     assert {entry["values"]["pull"] for entry in failures} == {1e13}
     assert sum(float(row["failed"]) for row in run.policy.rows()) == len(failures)

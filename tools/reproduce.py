@@ -76,14 +76,13 @@ def gate_table(rows: list[dict[str, str]]) -> str:
 
 def demo(arguments: argparse.Namespace) -> None:
     """Run the demo's spec, and copy its table, plot and a frame of its video to where README shows them."""
-    run, folder = ROOT / "runs" / "readme", RESULTS / "demo"
-    if not (run / "meta.json").exists():
-        sim2real("train", str(ROOT / "assets" / "specs" / "demo.yaml"), "--out", str(run))
-    else:
+    run, folder = arguments.run or ROOT / "runs" / "readme", RESULTS / "demo"
+    if arguments.run is None:
+        if not (run / "meta.json").exists():
+            sim2real("train", str(ROOT / "assets" / "specs" / "demo.yaml"), "--out", str(run))
         sim2real("train", "--resume", str(run))
-    sim2real("evaluate", str(run))
-    sim2real("record", str(run), "--worst")
-    sim2real("report", str(run))
+        sim2real("evaluate", str(run))
+        sim2real("record", str(run), "--worst")
     import imageio.v2 as imageio
 
     from sim2real.evaluation.plots import transfer_plot
@@ -192,6 +191,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=3, help="seeds for each spec, from 0")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, one thread each")
     parser.add_argument("--only", help="one spec of the set")
+    parser.add_argument("--run", type=Path, help="a finished run of tools/demo, not to train it again")
     arguments = parser.parse_args()
     REPRODUCTIONS[arguments.name](arguments)
 

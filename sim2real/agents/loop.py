@@ -82,6 +82,7 @@ class Loop:
             "agent": self.agent.state_dict(),
             "collector": self.collector.state_dict(),
             "random": self._random.state_dict(),
+            "failures_reported": self._mark[2],
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -93,7 +94,7 @@ class Loop:
         self.agent.load_state_dict(state["agent"])
         self.collector.load_state_dict(state["collector"])
         self._random.load_state_dict(state["random"])
-        self._mark = (time.perf_counter(), self.steps, self.collector.failures)
+        self._mark = (time.perf_counter(), self.steps, state["failures_reported"])
 
 
 def _mean(values: list[float]) -> float:

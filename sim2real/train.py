@@ -240,6 +240,15 @@ def trained_agent(run: Run, part: Part = "policy") -> tuple[Agent, int]:
     return agent, int(saved["step"])
 
 
+def is_finished(path: Path) -> bool:
+    """Whether a folder holds a run whose policy has been trained for all its steps."""
+    try:
+        run = open_run(path)
+        return int(run.policy.load()["step"]) >= reload(run).spec.train.steps
+    except RunError:
+        return False
+
+
 @contextmanager
 def _readable(track: Track) -> Iterator[None]:
     """Say which checkpoint does not fit, where its parts are not what this version expects."""

@@ -13,7 +13,7 @@ import torch
 
 from sim2real.progress import Progress
 from sim2real.runs import RunError, open_run
-from sim2real.train import Session, start, train, train_part, trained_agent
+from sim2real.train import Session, is_finished, start, train, train_part, trained_agent
 
 SMALL = """\
 env: {env}
@@ -104,6 +104,8 @@ def test_a_finished_run_has_nothing_left_to_do(whole):
     before = whole.policy.checkpoint.read_bytes()
     train_part(whole, "policy", Progress.silent())
     assert trained_agent(whole)[1] == 600
+    assert is_finished(whole.path)
+    assert not is_finished(whole.path.parent)
     assert len(before) == whole.policy.checkpoint.stat().st_size
 
 

@@ -118,8 +118,12 @@ def run_folder(spec: str, seed: int) -> Path:
 
 
 def train(spec: str, seed: int) -> None:
-    """Train one seed, or go on with it."""
+    """Train one seed, or go on with it; nothing is left to do for a finished one."""
+    from sim2real.train import is_finished
+
     run = run_folder(spec, seed)
+    if is_finished(run):
+        return
     command = [sys.executable, "-m", "sim2real.cli", "train"]
     if (run / "meta.json").exists():
         command += ["--resume", str(run)]

@@ -140,7 +140,7 @@ class Session:
         self.env = training_env(self.bundle, part)
         self.loop = Loop(fresh_agent(self.bundle, self.env), self.env, settings.seed)
         self._board: Any = None
-        self._reported = 0
+        self._reported = self._saved = 0
         if self.track.checkpoint.exists():
             self._restore(self.track.load())
         self.track.forget_after(self._reported)
@@ -177,6 +177,7 @@ class Session:
         own = isinstance(env, TaskVectorEnv)
         state = {"loop": self.loop.state_dict(), "step": self.loop.steps, "reported": self._reported}
         self.track.save(state | {"env": env.state_dict() if own else None})
+        self._saved = self.loop.steps
         if own and env.failures:
             write_json(self._failures, env.failures)
 
@@ -188,7 +189,8 @@ class Session:
         """Write what is left, and close."""
         if self._reported < self.loop.steps:
             self.report()
-        self.save()
+        if self._saved < self.loop.steps:
+            self.save()
         if self._board is not None:
             self._board.close()
         self.env.close()
@@ -203,7 +205,7 @@ class Session:
         if saved["env"] is None:
             # A foreign environment cannot be saved: its running episodes are given up.
             self.loop.collector.restart(self.bundle.spec.train.seed + self.loop.steps)
-        self._reported = saved["reported"]
+        self._reported, self._saved = saved["reported"], saved["step"]
 
 
 def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:

@@ -174,9 +174,8 @@ def describe(bundle: Bundle) -> str:
         lines += [_effect_line(name, ends) for name, ends in found.items()]
     lines += ["", "targets:"] if bundle.targets else []
     for name, target in bundle.targets.items():
-        given = ", ".join(f"{key} {value:g}" for key, value in target.given.items())
         where = f"{target.distance:.2f} range widths outside" if target.held_out else "inside the source"
-        lines.append(f"  {name}: {given} ({where})")
+        lines.append(f"  {name}: {target.describe()} ({where})")
     latency = sum(program.longest_delay(path) for path in ("action", "observation"))
     lines += ["", f"longest end-to-end latency: {1000 * latency:g} ms"]
     return "\n".join(lines)

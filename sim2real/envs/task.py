@@ -121,6 +121,10 @@ class Task(ABC):
             warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
             return spec.compile()
 
+    def dress(self, model: mujoco.MjModel) -> None:
+        """Change a copy of the model, used for pictures only; nothing, for most."""
+        return
+
     def prepare(self, spec: mujoco.MjSpec) -> None:
         """Change the model before it is compiled; nothing, for most."""
         return

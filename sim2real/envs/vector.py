@@ -178,7 +178,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             model = self.worlds.model(world)
             self._studios[width, height] = Studio(model, width, height), model, mujoco.MjData(model)
         studio, model, data = self._studios[width, height]
-        self.worlds.model(world, model)
+        self.task.dress(self.worlds.model(world, model))
         self.worlds.data(world, data)
         mujoco.mj_forward(model, data)
         goal = [(self.goal[world], 0.025, (1.0, 0.2, 0.2, 1.0))] if self._goal_size == 3 else []

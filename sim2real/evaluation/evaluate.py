@@ -97,7 +97,12 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
 
 
 def _describe(found: Domain) -> dict[str, Any]:
-    return {"values": found.given, "held_out": found.held_out, "distance": found.distance}
+    return {
+        "values": found.given,
+        "text": found.describe(),
+        "held_out": found.held_out,
+        "distance": found.distance,
+    }
 
 
 def _compare(

@@ -102,7 +102,7 @@ def _row(name: str, entry: dict[str, Any], result: dict[str, Any], shots: list[s
     return {
         "name": name,
         "reference": "values" not in entry,
-        "values": ", ".join(f"{key} {value:g}" for key, value in entry.get("values", {}).items()),
+        "values": entry.get("text", ""),
         "distance": f"{entry['distance']:.2f}" if "distance" in entry else "",
         "random": others["random"],
         "baseline": others.get("baseline", ""),

@@ -14,7 +14,7 @@ from sim2real.envs.vector import TaskVectorEnv, fixed
 from sim2real.evaluation.suites import choose
 from sim2real.progress import Progress
 from sim2real.runs import Run, RunError
-from sim2real.spec import Bundle, Domain
+from sim2real.spec import Bundle, Domain, domain
 from sim2real.train import reload, trained_agent
 
 Frame = NDArray[np.uint8]
@@ -55,10 +55,10 @@ def record(
         raise RunError(f"{out}: a video is .mp4 or .gif")
     bundle = reload(run)
     found = choose(bundle, None if target is None else [target])
-    domain = found[target] if target else next(iter(found.values()))
+    chosen = found[target] if target else next(iter(found.values()))
     agent, _ = trained_agent(run)
-    nominal = Domain("nominal", bundle.program.nominal, {}, False, 0.0)
-    panels = [_Panel(bundle, agent, place, size) for place in (nominal, domain)]
+    nominal = domain(bundle.program, "nominal", {})
+    panels = [_Panel(bundle, agent, place, size) for place in (nominal, chosen)]
     try:
         _write(panels, out, seconds, progress)
     finally:
@@ -102,7 +102,7 @@ class _Panel:
             render_mode="rgb_array", same_step=False,
         )  # fmt: skip
         self.agent, self.size, self.title = agent, size, place.name
-        self.values = ", ".join(f"{k} = {v:.4g}" for k, v in place.given.items()) or "the model as it is"
+        self.values = place.describe() or "the model as it is"
         self.fps = float(self.env.metadata.get("render_fps") or 30)
         self.step, self.total, self.running, self.outcome = 0, 0.0, True, ""
         self.observation, _ = self.env.reset(seed=spec.evaluate.seed)

@@ -24,6 +24,7 @@ class Domain:
         given: What was set away from nominal, by name, in SI units.
         held_out: Whether training could not draw it.
         distance: See `Program.distance`.
+        units: SI unit of each given value, `""` for factors.
     """
 
     name: str
@@ -31,6 +32,11 @@ class Domain:
     given: dict[str, float]
     held_out: bool
     distance: float
+    units: dict[str, str]
+
+    def describe(self) -> str:
+        """Return what was set, as `control_delay 0.06 s, torso_mass 1.8`."""
+        return ", ".join(f"{key} {value:.4g} {self.units[key]}".rstrip() for key, value in self.given.items())
 
 
 def domain(program: Program, name: str, given: Mapping[str, float]) -> Domain:
@@ -45,7 +51,8 @@ def domain(program: Program, name: str, given: Mapping[str, float]) -> Domain:
     columns = {key: program.columns(key) for key in given}
     for key in sorted(given, key=lambda key: -len(columns[key])):
         v[columns[key]] = given[key]
-    return Domain(name, v, dict(given), not program.inside(v), program.distance(v))
+    units = {key: program.parameters[columns[key][0]].unit for key in given}
+    return Domain(name, v, dict(given), not program.inside(v), program.distance(v), units)
 
 
 def resolve_targets(

@@ -2,11 +2,21 @@
 
 from typing import ClassVar
 
+import mujoco
+
 from sim2real.envs.task import Array, Random, State, namespace
 from sim2real.envs.tasks.gymnasium_task import GymnasiumTask, control_cost, forward_velocity
 
 
-class Hopper(GymnasiumTask):
+class Runner(GymnasiumTask):
+    """What the running tasks share."""
+
+    def dress(self, model: mujoco.MjModel) -> None:
+        """Let the floor go on for ever in pictures, as it does for contacts; a fast runner leaves it."""
+        model.geom("floor").size[:2] = 0
+
+
+class Hopper(Runner):
     """One leg hops forward without falling."""
 
     file = "hopper.xml"
@@ -42,7 +52,7 @@ class Hopper(GymnasiumTask):
         return ~self._healthy(state)
 
 
-class HalfCheetah(GymnasiumTask):
+class HalfCheetah(Runner):
     """A planar two-legged cheetah runs forward; it cannot fall out of the task."""
 
     file = "half_cheetah.xml"

@@ -1,7 +1,6 @@
 """Looks a spec over: what varies, by how much, and whether each term changes anything at all."""
 
 from dataclasses import dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -44,8 +43,10 @@ def parameter_rows(bundle: Bundle) -> list[dict[str, str]]:
     rows: list[dict[str, str]] = []
     for bound in bundle.program.bound:
         names = bundle.program.names[bound.columns]
-        for alike, group in groupby(zip(names, bound.parameters, strict=True), key=_drawn_alike):
-            members = [name for name, _ in group]
+        groups: dict[tuple[str, str, str], list[str]] = {}
+        for name, parameter in zip(names, bound.parameters, strict=True):
+            groups.setdefault(_drawn_alike(parameter), []).append(name)
+        for alike, members in groups.items():
             many = len(members) > _MOST_ALIKE
             shown = [f"{members[0]} … {members[-1]} ({len(members)})"] if many else members
             nominal, source, unit = alike
@@ -54,8 +55,7 @@ def parameter_rows(bundle: Bundle) -> list[dict[str, str]]:
     return rows
 
 
-def _drawn_alike(named: tuple[str, Parameter]) -> tuple[str, str, str]:
-    parameter = named[1]
+def _drawn_alike(parameter: Parameter) -> tuple[str, str, str]:
     return f"{parameter.nominal:g}", parameter.distribution.describe(), parameter.unit or "factor"
 
 

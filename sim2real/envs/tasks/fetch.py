@@ -98,6 +98,10 @@ class Fetch(GoalTask):
         }
         return gym.spaces.Dict(boxes), gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
 
+    def dress(self, model: mujoco.MjModel) -> None:
+        """Hide the model's own goal marker, which stays where the file puts it; pictures mark the real goal."""
+        model.site("target0").rgba[3] = 0
+
     def act(self, worlds: Worlds, ids: Ints, action: Array) -> None:
         """Move the mocap body by 5 cm a unit from where the gripper is now; the fingers stay shut."""
         action = np.clip(action, -1.0, 1.0)

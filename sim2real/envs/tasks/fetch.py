@@ -99,7 +99,7 @@ class Fetch(GoalTask):
         return gym.spaces.Dict(boxes), gym.spaces.Box(-1.0, 1.0, (4,), np.float32)
 
     def dress(self, model: mujoco.MjModel) -> None:
-        """Hide the model's own goal marker, which stays where the file puts it; pictures mark the real goal."""
+        """Hide the model's own goal marker, which stays put; pictures mark the real goal."""
         model.site("target0").rgba[3] = 0
 
     def act(self, worlds: Worlds, ids: Ints, action: Array) -> None:

@@ -5,6 +5,7 @@ Importing it registers the native tasks with Gymnasium as `sim2real/…`; everyt
 
 import ctypes
 import os
+import sys
 
 from sim2real.envs.registry import register
 
@@ -12,19 +13,22 @@ _OPENGL = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 
 
 def _choose_opengl() -> None:
-    """Set `MUJOCO_GL` where the user has not and there is no display: EGL first, OSMesa next.
+    """Set `MUJOCO_GL` to what is there: the user's wish first, then EGL, then OSMesa, then nothing.
 
-    MuJoCo reads it once, when it is first imported.
+    MuJoCo reads it once, when it is first imported, and that import fails where the named library is missing;
+    without any, all but pictures still works. A display, and other values, are left to MuJoCo.
     """
-    if os.environ.get("MUJOCO_GL") or os.environ.get("DISPLAY") or os.name != "posix":
+    wanted = os.environ.get("MUJOCO_GL", "").lower()
+    if sys.platform != "linux" or wanted not in ("", *_OPENGL) or (not wanted and os.environ.get("DISPLAY")):
         return
-    for name, library in _OPENGL.items():
+    for name in sorted(_OPENGL, key=lambda name: name != wanted):
         try:
-            ctypes.CDLL(library)
+            ctypes.CDLL(_OPENGL[name])
         except OSError:
             continue
         os.environ["MUJOCO_GL"] = name
         return
+    os.environ["MUJOCO_GL"] = "disable"
 
 
 _choose_opengl()

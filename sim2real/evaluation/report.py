@@ -9,11 +9,10 @@ from typing import Any
 import jinja2
 
 from sim2real.evaluation.plots import training_plot, transfer_plot
+from sim2real.inspection import parameter_rows
 from sim2real.runs import Run, write_atomically
-from sim2real.spec import Program
 from sim2real.train import reload
 
-_MOST_PARAMETERS = 40
 _LARGEST_VIDEO = 4_000_000
 """A longer video stays beside the report rather than in it [bytes]."""
 
@@ -38,7 +37,7 @@ def write_report(run: Run) -> Path:
         "failures": sum(s["failed_episodes"] for e in _entries(result).values() for s in e["shots"].values()),
         "plots": {"transfer": _png(transfer_plot(result)), "training": _png(training_plot(run))},
         "unstable": _unstable(run),
-        "parameters": _parameters(bundle.program),
+        "parameters": parameter_rows(bundle),
         "spec": bundle.spec.text,
         **_video(run),
     }
@@ -82,7 +81,7 @@ def table(result: dict[str, Any]) -> str:
         row = _row(name, entry, result, shots)
         cells = [f"{c['iqm']} {c['ci']}" if c else "" for c in row["cells"]]
         own = [row["random"], *([row["baseline"]] if baseline else [])]
-        label = f"{name} ({row['values']})" if row["values"] else name
+        label = f"{name} ({row['given']})" if row["given"] else name
         lines.append([label, row["distance"], *own, *cells])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
@@ -102,7 +101,7 @@ def _row(name: str, entry: dict[str, Any], result: dict[str, Any], shots: list[s
     return {
         "name": name,
         "reference": "values" not in entry,
-        "values": entry.get("text", ""),
+        "given": entry.get("text", ""),
         "distance": f"{entry['distance']:.2f}" if "distance" in entry else "",
         "random": others["random"],
         "baseline": others.get("baseline", ""),
@@ -125,22 +124,6 @@ def _png(content: bytes) -> str:
 def _unstable(run: Run) -> list[dict[str, Any]]:
     path = run.path / "failures.json"
     return json.loads(path.read_text()) if path.exists() else []
-
-
-def _parameters(program: Program) -> list[dict[str, str]]:
-    rows = [
-        {
-            "name": name,
-            "nominal": f"{parameter.nominal:g}",
-            "source": parameter.distribution.describe(),
-            "unit": parameter.unit or "factor",
-        }
-        for name, parameter in zip(program.names, program.parameters, strict=True)
-    ]
-    if len(rows) > _MOST_PARAMETERS:
-        left = {"name": f"… and {len(rows) - _MOST_PARAMETERS} more", "nominal": "", "source": "", "unit": ""}
-        rows = [*rows[:_MOST_PARAMETERS], left]
-    return rows
 
 
 def _video(run: Run) -> dict[str, Any]:

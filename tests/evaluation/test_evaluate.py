@@ -205,5 +205,16 @@ def test_the_report_is_one_file_that_needs_no_network(run, result):
     assert text.count("data:image/png;base64,") == 2
     assert "http://" not in text
     assert "https://" not in text.replace("https://json-schema.org", "")
-    for word in ("heavy", "laggy", "no randomization", "zero-shot", "2-shot", "torso", run.spec_sha256[:12]):
+    assert "built-in" not in text  # a dictionary's method where its item was meant
+    for word in (
+        "heavy",
+        "laggy",
+        "torso 2.5",
+        "delay 0.06 s",
+        "no randomization",
+        "zero-shot",
+        "2-shot",
+        "torso",
+        run.spec_sha256[:12],
+    ):
         assert word in text

@@ -10,7 +10,7 @@ Widths = tuple[PositiveInt, ...]
 
 
 class SACConfig(BaseModel):
-    """Hyper-parameters of `SAC`; every key may be given in a spec's `train` section."""
+    """Hyper-parameters of `SAC`; every key may be given in a spec's `train.agent` section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

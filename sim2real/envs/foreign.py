@@ -73,7 +73,7 @@ def find(name: str) -> Callable[..., Any]:
         module, _, attribute = name.partition(":")
         try:
             return getattr(importlib.import_module(module), attribute)
-        except (ImportError, AttributeError) as error:
+        except (ImportError, AttributeError, TypeError, ValueError) as error:
             raise ValueError(f"environment '{name}' cannot be loaded: {error}") from None
     if name not in gym.registry:
         _register_robotics()

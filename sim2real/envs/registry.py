@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -40,10 +41,13 @@ def make_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
     given = dict(options or {})
     if "Dense" in name:
         given.setdefault("reward_type", "dense")
-    try:
-        return TASKS[name.replace("Dense", "")](**given)
-    except TypeError as error:
-        raise ValueError(f"{name}: {str(error).rpartition('__init__() ')[2]}") from None
+    made = TASKS[name.replace("Dense", "")]
+    known = list(inspect.signature(made).parameters)
+    for key in given:
+        if key not in known:
+            hint = did_you_mean(key, known) if known else "; it takes none"
+            raise ValueError(f"{name} has no option '{key}'{hint}")
+    return made(**given)
 
 
 def nominal_model(name: str, options: Mapping[str, Any] | None = None) -> mujoco.MjModel:

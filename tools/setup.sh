@@ -11,7 +11,7 @@ setup() {
     "$python" -m venv .venv || { echo "venv failed (on Debian: apt-get install python3-venv)" >&2; return 1; }
   fi
   stamp=$(cat pyproject.toml tools/constraints.txt | cksum)" $PWD"
-  have=$(cat .venv/installed 2>/dev/null)
+  have=$(cat .venv/installed 2>/dev/null || true)
   # What is installed for development serves everything else too.
   if [ "$have" != "$stamp $1" ] && [ "$have" != "$stamp [dev]" ]; then
     echo "installing into .venv (a few minutes, once) ..." >&2

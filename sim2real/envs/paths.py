@@ -4,6 +4,10 @@ A lag of L physics steps is L = k · frame_skip + r: k whole control steps and a
 takes effect r steps into a control step; an observation was taken r steps before the end of one. The
 environment cuts its control step at those places, so nothing is interpolated or rounded to control steps.
 Delayed signals keep their order, because the lag is constant within an episode.
+
+NOTE: MuJoCo can delay actuators itself. That is not used: Fetch acts through a mocap body and has no actuator
+to delay, observations need the same treatment, and under RK4 the engine's delay reads the next control early.
+Under the other integrators both are equal bit for bit (`tests/envs/test_latency.py`).
 """
 
 from collections.abc import Iterator

@@ -256,10 +256,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             std = self.program.noise(self.worlds.values)[:, None]
             stream = Stream(self._seed, "observation_noise")
             size = seen.shape[1]
-            for step in np.unique(self.steps):
-                ids = np.flatnonzero(self.steps == step)
-                noise = stream.normal(ids, self.episodes[ids], size, int(step) * size)
-                seen[ids] += std[ids] * noise
+            seen += std * stream.normal(self._all, self.episodes, size, self.steps * size)
         seen[lost] = self._last[lost]
         self._last[:] = seen
         if not isinstance(self.task, GoalTask):

@@ -27,7 +27,11 @@ class Stream:
         self._key = _U64(int.from_bytes(digest, "little"))
 
     def uniform(
-        self, worlds: NDArray[np.int64], episodes: NDArray[np.int64], size: int, at: int = 0
+        self,
+        worlds: NDArray[np.int64],
+        episodes: NDArray[np.int64],
+        size: int,
+        at: int | NDArray[np.int64] = 0,
     ) -> Floats:
         """Return numbers (n, size) in [0, 1), for each pair of world and episode.
 
@@ -35,18 +39,22 @@ class Stream:
             worlds: World indices (n,).
             episodes: Each world's episode number (n,).
             size: How many numbers each.
-            at: Index of the first, to read on in the same stream.
+            at: Index of the first, to read on in the same stream; one for all, or one each (n,).
         """
         with np.errstate(over="ignore"):
             row = _mix(
                 _mix(self._key + np.asarray(worlds, _U64) * _GOLDEN) + np.asarray(episodes, _U64) * _GOLDEN
             )
-            index = np.arange(at, at + size, dtype=_U64) * _GOLDEN
-            bits = _mix(row[:, None] + index)
+            index = np.asarray(at, _U64).reshape(-1, 1) + np.arange(size, dtype=_U64)
+            bits = _mix(row[:, None] + index * _GOLDEN)
         return (bits >> _U64(11)).astype(np.float64) * 2.0**-53
 
     def normal(
-        self, worlds: NDArray[np.int64], episodes: NDArray[np.int64], size: int, at: int = 0
+        self,
+        worlds: NDArray[np.int64],
+        episodes: NDArray[np.int64],
+        size: int,
+        at: int | NDArray[np.int64] = 0,
     ) -> Floats:
         """Return standard normal numbers (n, size) by the Box–Muller transform; keys as in `uniform`."""
         u = self.uniform(worlds, episodes, 2 * size, 2 * at)

@@ -43,7 +43,7 @@ def train(
     with _errors():
         from sim2real import runs
         from sim2real.progress import Progress
-        from sim2real.train import Interrupted, start
+        from sim2real.train import start
         from sim2real.train import train as train_run
 
         overrides = [*(set_ or []), *([f"train.seed={seed}"] if seed is not None else [])]
@@ -52,7 +52,7 @@ def train(
         try:
             with Progress() as progress:
                 train_run(run, progress)
-        except (Interrupted, KeyboardInterrupt):
+        except (runs.Interrupted, KeyboardInterrupt):
             typer.echo(f"\nstopped and saved; continue with:\n  sim2real train --resume {run.path}")
             raise typer.Exit(130) from None
         typer.echo(f"trained; next:\n  sim2real evaluate {run.path}")
@@ -188,7 +188,7 @@ def _fail(message: str, code: int) -> NoReturn:
 @contextmanager
 def _errors() -> Iterator[Any]:
     """Turn mistakes into their messages: exit 2 for a spec or an argument, 1 for a run or the machine."""
-    from sim2real.runs import RunError
+    from sim2real.runs import Interrupted, RunError
     from sim2real.spec import SpecError
     from sim2real.worlds import RenderingUnavailableError
 
@@ -198,7 +198,7 @@ def _errors() -> Iterator[Any]:
         _fail(str(error), 2)
     except (RunError, RenderingUnavailableError, ValueError) as error:
         _fail(f"sim2real: {error}", 1)
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, Interrupted):
         _fail("\nstopped", 130)
 
 

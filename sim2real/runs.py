@@ -28,6 +28,10 @@ class RunError(Exception):
     """A run folder, or a file in it, that cannot be used; the message says which and why."""
 
 
+class Interrupted(Exception):
+    """Long work was asked to stop, and has saved itself."""
+
+
 def write_atomically(path: Path, content: bytes) -> None:
     """Replace a file by new content: all of it, or nothing."""
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")

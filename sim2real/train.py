@@ -1,6 +1,5 @@
 """Trains a spec's policy and its baseline into a run folder. Here physics and learning meet."""
 
-import json
 import multiprocessing
 import os
 import signal
@@ -20,17 +19,13 @@ from sim2real.envs import nominal_model
 from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import TaskVectorEnv, fixed
 from sim2real.progress import Progress
-from sim2real.runs import Run, RunError, Track, create_run, open_run, to_arrays, write_json
+from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load
 
 Part = Literal["policy", "baseline"]
 CATALOG = Catalog(nominal_model, {name: entry.config for name, entry in AGENTS.items()})
 LOG_EVERY = 1_000
 """Environment steps between rows of metrics.csv."""
-
-
-class Interrupted(Exception):
-    """Training was asked to stop, and has saved itself."""
 
 
 def start(spec: Path, overrides: tuple[str, ...] = (), out: Path | None = None) -> Run:
@@ -179,11 +174,7 @@ class Session:
         self.track.save(state | {"env": env.state_dict() if own else None})
         self._saved = self.loop.steps
         if own and env.failures:
-            write_json(self._failures, env.failures)
-
-    @property
-    def _failures(self) -> Path:
-        return self.track.path / "failures.json"
+            write_json(self.track.path / "failures.json", env.failures)
 
     def finish(self) -> None:
         """Write what is left, and close."""
@@ -200,7 +191,6 @@ class Session:
         with _readable(self.track):
             if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
                 env.load_state_dict(to_arrays(saved["env"]))
-                env.failures = json.loads(self._failures.read_text()) if self._failures.exists() else []
             self.loop.load_state_dict(saved["loop"])
         if saved["env"] is None:
             # A foreign environment cannot be saved: its running episodes are given up.

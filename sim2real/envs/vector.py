@@ -198,6 +198,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             "steps": self.steps.copy(),
             "goal": self.goal.copy(),
             "last": self._last.copy(),
+            "failures": list(self.failures),
             "worlds": self.worlds.state_dict(),
             "signals": self.signals.state_dict(),
         }
@@ -210,7 +211,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """
         self.worlds.load_state_dict(saved["worlds"])
         self.signals.load_state_dict(saved["signals"])
-        self._seed = saved["seed"]
+        self._seed, self.failures = saved["seed"], list(saved["failures"])
         for name, array in (
             ("episodes", self.episodes),
             ("steps", self.steps),

@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import signal
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
@@ -9,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 
 from sim2real.agents import Agent, RandomAgent
@@ -65,6 +65,7 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
 
     Raises:
         RunError: If the run cannot be used, or a target does not exist.
+        Interrupted: If it was stopped while it trained the baseline, which is saved.
     """
     torch.set_num_threads(1)
     bundle = reload(run)
@@ -73,9 +74,7 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     agent, steps = trained_agent(run)
     policies: dict[str, Agent] = {"random": RandomAgent(agent.action_space, settings.seed)}
     if bundle.spec.randomize:
-        if not run.baseline.checkpoint.exists():
-            train_part(run, "baseline", progress)
-        policies["baseline"] = trained_agent(run, "baseline")[0]
+        policies["baseline"] = _baseline(run, steps, progress)
     nominal = fixed(bundle.program.nominal)
     places: dict[str, Domains | None] = {"source": None, "nominal": nominal}
     places |= {name: fixed(found.v) for name, found in chosen.items()}
@@ -94,6 +93,13 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     }
     write_json(run.evaluation, result)
     return result
+
+
+def _baseline(run: Run, steps: int, progress: Progress) -> Agent:
+    """Return the policy trained without randomization, first trained at least as far as the run's own."""
+    if not run.baseline.checkpoint.exists() or run.baseline.load()["step"] < steps:
+        train_part(run, "baseline", progress)
+    return trained_agent(run, "baseline")[0]
 
 
 def _describe(found: Domain) -> dict[str, Any]:
@@ -179,6 +185,8 @@ _queue: Any = None
 def _set_queue(queue: Any) -> None:
     global _queue
     _queue = queue
+    # On Ctrl-C a worker just ends; its parent says what happened.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _adapt_job(job: tuple[str, Domain, Evaluate]) -> dict[str, Summary]:
@@ -199,9 +207,3 @@ def _counting(queue: Any, progress: Progress) -> Iterator[None]:
     finally:
         queue.put(None)
         thread.join()
-
-
-def gap_closed(shot: Summary, zero: Summary, nominal: Summary) -> float:
-    """Return what share of the gap between nominal and zero-shot return adaptation has closed."""
-    gap = nominal["iqm"] - zero["iqm"]
-    return float((shot["iqm"] - zero["iqm"]) / gap) if gap else float(np.nan)

@@ -19,7 +19,7 @@ from sim2real.evaluation.suites import choose, grid
 from sim2real.progress import Progress
 from sim2real.runs import RunError
 from sim2real.spec import Program
-from sim2real.train import reload, trained_agent
+from sim2real.train import Session, reload, trained_agent
 from tests.small import SPEC, trained
 
 
@@ -167,6 +167,16 @@ def test_the_baseline_is_trained_when_it_is_missing(tmp_path):
     assert not run.baseline.checkpoint.exists()
     result = evaluate(run, Request(shots=(0,), episodes=2), Progress.silent())
     assert "baseline" in result["policies"]
+    assert trained_agent(run, "baseline")[1] == 200
+
+
+def test_a_baseline_that_was_interrupted_is_trained_on(tmp_path):
+    run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200\n  baseline: false"))
+    session = Session(run, "baseline")
+    session.step(Progress.silent())
+    session.save()
+    session.env.close()
+    evaluate(run, Request(shots=(0,), episodes=2), Progress.silent())
     assert trained_agent(run, "baseline")[1] == 200
 
 

@@ -4,8 +4,9 @@ This package stands alone on numpy, mujoco and pydantic (scipy for two inverse C
 randomizer that someone else writes imports from here and nothing else.
 """
 
-from randomizers.base import Delay, Fields, Noise, Parameter, Randomizer, Term, nominal_field
+from randomizers.base import Fields, Parameter, Randomizer, Term, nominal_field
 from randomizers.distributions import (
+    Bernoulli,
     Beta,
     Choice,
     Constant,
@@ -15,25 +16,48 @@ from randomizers.distributions import (
     TruncatedNormal,
     Uniform,
 )
+from randomizers.kinds import (
+    Clock,
+    Delay,
+    Distortion,
+    Disturbance,
+    Draw,
+    Jitter,
+    Lens,
+    Loss,
+    Paint,
+    SignalTerm,
+)
 from randomizers.operations import ElementTerm, OperationTerm
 from randomizers.registry import lookup, names
+from randomizers.schedule import Schedule
 from randomizers.select import Selection, select
 
 __all__ = [
+    "Bernoulli",
     "Beta",
     "Choice",
+    "Clock",
     "Constant",
     "Delay",
+    "Distortion",
     "Distribution",
+    "Disturbance",
+    "Draw",
     "ElementTerm",
     "Fields",
+    "Jitter",
+    "Lens",
     "LogUniform",
-    "Noise",
+    "Loss",
     "Normal",
     "OperationTerm",
+    "Paint",
     "Parameter",
     "Randomizer",
+    "Schedule",
     "Selection",
+    "SignalTerm",
     "Term",
     "TruncatedNormal",
     "Uniform",

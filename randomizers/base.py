@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
 from randomizers.distributions import Distribution, Floats
+from randomizers.schedule import Schedule, When
 
 Fields = Mapping[str, NDArray[np.float64]]
 Bounds = tuple[float, float]
@@ -38,6 +39,7 @@ class Term(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: str = Field(description="which randomizer; see `sim2real list randomizers`")
+    when: When = Schedule()
 
     def parameters(self, model: mujoco.MjModel) -> dict[str, Parameter]:
         """Return this term's scalars by label, in order; `""` labels the only one.
@@ -54,16 +56,24 @@ class Randomizer(Term):
     `apply` is a pure function of the values and the nominal model, so that nothing accumulates. A
     subclass declares in `writes` every field it may touch, by the name `mujoco.batch.Batch.expand`
     knows it by, such as `body_mass` or `opt.gravity`.
+
+    A term that `composes` acts on what earlier terms left in the fields, instead of on the nominal model;
+    so it may stand after a term that writes the same numbers.
     """
 
     writes: ClassVar[tuple[str, ...]] = ()
+    composes: ClassVar[bool] = False
 
     def touches(self, model: mujoco.MjModel) -> dict[str, NDArray[np.int64]]:
-        """Return the rows it writes of each field; two terms may not share one.
-
-        By default every row of every field in `writes`.
-        """
+        """Return the rows it writes of each field; by default every row of every field in `writes`."""
         return {name: np.arange(np.atleast_1d(nominal_field(model, name)).shape[0]) for name in self.writes}
+
+    def columns(self, model: mujoco.MjModel) -> dict[str, tuple[int, ...]]:
+        """Return the columns it writes of those rows, for each field of which it leaves some alone.
+
+        Two terms may not write the same number, which is a row and a column, unless the later composes.
+        """
+        return {}
 
     def apply(self, values: Floats, nominal: mujoco.MjModel, fields: Fields) -> None:
         """Write the fields of n worlds.
@@ -71,27 +81,10 @@ class Randomizer(Term):
         Args:
             values: (n, d), one column for each of `parameters`, in their order.
             nominal: The model as compiled; read, never written.
-            fields: For each name in `writes` an array (n, ...) that holds nominal values.
+            fields: For each name in `writes` an array (n, ...) that holds nominal values, but for what
+                earlier terms wrote.
         """
         raise TypeError(f"{type(self).__name__} defines no apply")
-
-
-class Delay(Term):
-    """A term that delays a signal: `path` says which."""
-
-    path: ClassVar[str] = ""
-
-    def seconds(self, values: Floats) -> Floats:
-        """Map values (n, d) to each world's delay (n,) [s]."""
-        return values[:, 0]
-
-
-class Noise(Term):
-    """A term that adds zero-mean noise to the observation at every step."""
-
-    def std(self, values: Floats) -> Floats:
-        """Map values (n, d) to each world's standard deviation (n,), in the observation's units."""
-        return values[:, 0]
 
 
 def nominal_field(model: mujoco.MjModel, name: str) -> NDArray[np.float64]:

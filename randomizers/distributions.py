@@ -206,7 +206,9 @@ class Beta(Distribution):
         """Return low + (high − low) I⁻¹(q; a, b)."""
         from scipy.special import betaincinv
 
-        values = self.low + (self.high - self.low) * betaincinv(self.a, self.b, q)
+        # Below any quantile that is drawn, scipy's inverse gives NaN.
+        share = betaincinv(self.a, self.b, np.where(q < 2.0**-64, 0.0, q))
+        values = self.low + (self.high - self.low) * share
         return np.clip(values, self.low, self.high)
 
     @property
@@ -250,9 +252,38 @@ class Choice(Distribution):
         return f"choice({', '.join(f'{value:.6g}' for value in self.values)})"
 
 
+@dataclass(frozen=True)
+class Bernoulli(Distribution):
+    """1 with probability p, else 0.
+
+    Raises:
+        ValueError: If p is not a probability.
+    """
+
+    p: float
+    name: ClassVar[str] = "bernoulli"
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.p <= 1:
+            raise ValueError(f"p must be between 0 and 1, given {self.p:g}")
+
+    def ppf(self, q: Floats) -> Floats:
+        """Return 1 in the upper share p of the quantiles."""
+        return (q >= 1 - self.p).astype(np.float64)
+
+    @property
+    def support(self) -> tuple[float, float]:
+        """(0, 1)."""
+        return 0.0, 1.0
+
+    def contains(self, value: float) -> bool:
+        """Whether `value` is 0 or 1."""
+        return value in (0.0, 1.0)
+
+
 # YAML word → (class, names of its numbers in order); `choice` takes a list of any length
 BY_NAME: dict[str, type[Distribution]] = {
-    cls.name: cls for cls in (Uniform, LogUniform, Normal, TruncatedNormal, Beta, Choice, Constant)
+    cls.name: cls for cls in (Uniform, LogUniform, Normal, TruncatedNormal, Beta, Choice, Bernoulli, Constant)
 }
 
 

@@ -8,7 +8,7 @@ from pydantic import InstanceOf, WithJsonSchema
 
 from randomizers.distributions import BY_NAME, Choice, Constant, Distribution, Uniform
 from randomizers.units import parse_quantity, parse_signed
-from randomizers.words import did_you_mean
+from randomizers.words import did_you_mean, listing, shown
 
 _NUMBER: dict[str, Any] = {"type": ["number", "string"]}
 _SCHEMA: dict[str, Any] = {
@@ -60,12 +60,15 @@ def parse_operand(raw: object, unit: str, centre: float = 0.0) -> Distribution:
             raise ValueError(f"a range is [low, high], given {len(pair)} values")
         return Uniform(parse_quantity(pair[0], unit), parse_quantity(pair[1], unit))
     symmetric, value = parse_signed(raw, unit)
+    if symmetric and value < 0:
+        raise ValueError(f"{shown(raw)}: behind ± stands a number of at least 0")
     return Uniform(centre - value, centre + value) if symmetric else Constant(value)
 
 
 def _named(raw: Mapping[str, object], unit: str) -> Distribution:
     if len(raw) != 1:
-        raise ValueError(f"name exactly one distribution, given {len(raw)}: {', '.join(raw)}")
+        given = f"{len(raw)}: {listing(raw)}" if raw else "none"
+        raise ValueError(f"name exactly one distribution, given {given}")
     ((name, numbers),) = raw.items()
     if name not in BY_NAME:
         raise ValueError(f"unknown distribution '{name}'{did_you_mean(str(name), BY_NAME)}")
@@ -98,5 +101,5 @@ def _by_name(name: str, numbers: Mapping[Any, object], wanted: list[str]) -> lis
 
 def _as_list(raw: object, name: str) -> list[object]:
     if not isinstance(raw, list | tuple):
-        raise ValueError(f"{name} takes a list of numbers, given {raw!r}")
+        raise ValueError(f"{name} takes a list of numbers, given {shown(raw)}")
     return list(cast("list[object]", raw))

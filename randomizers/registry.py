@@ -8,26 +8,92 @@ import importlib
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from randomizers.actuators import MotorStrength
+from randomizers.actuators import BrokenActuator, ControlRange, ForceRange, Gear, Kd, Kp, MotorStrength
 from randomizers.base import Term
-from randomizers.bodies import Mass
-from randomizers.fields import ROWS, field_randomizer
-from randomizers.signals import ActionLatency, ObservationLatency, ObservationNoise
+from randomizers.bodies import Density, Mass
+from randomizers.contacts import ContactImpedance, GeomSize, PairImpedance
+from randomizers.distortions import (
+    ActionNoise,
+    Backlash,
+    DeadZone,
+    ObservationBias,
+    ObservationNoise,
+    Quantization,
+    StuckSensor,
+)
+from randomizers.disturbances import ExternalForce, Push
+from randomizers.fields import FIELDS
+from randomizers.images import ImageBlur, ImageExposure, ImageNoise
+from randomizers.inertia import CenterOfMass, Payload, PseudoInertia
+from randomizers.joints import JointLimits, JointOffset, JointRange, TendonRange
+from randomizers.looks import LOOKS
+from randomizers.operations import ElementTerm
+from randomizers.optics import OPTICS
+from randomizers.signals import (
+    ActionJitter,
+    ActionLatency,
+    ActionLoss,
+    ObservationDropout,
+    ObservationJitter,
+    ObservationLatency,
+)
+from randomizers.textures import Texture
+from randomizers.timestep import Timestep
 from randomizers.visuals import Visuals
 from randomizers.words import did_you_mean
-from randomizers.world import Gravity
+from randomizers.world import AirDensity, Gravity, GravityTilt, Viscosity, Wind
 
 GROUP = "sim2real.randomizers"
 
 BUILTIN: dict[str, type[Term]] = {
     "mass": Mass,
-    **{row.type: field_randomizer(row) for row in ROWS},
+    "density": Density,
+    "center_of_mass": CenterOfMass,
+    "pseudo_inertia": PseudoInertia,
+    "payload": Payload,
+    **FIELDS,
+    "contact_impedance": ContactImpedance,
+    "pair_impedance": PairImpedance,
+    "geom_size": GeomSize,
+    "joint_range": JointRange,
+    "joint_limits": JointLimits,
+    "joint_offset": JointOffset,
+    "tendon_range": TendonRange,
     "motor_strength": MotorStrength,
+    "broken_actuator": BrokenActuator,
+    "kp": Kp,
+    "kd": Kd,
+    "gear": Gear,
+    "control_range": ControlRange,
+    "force_range": ForceRange,
     "gravity": Gravity,
+    "gravity_tilt": GravityTilt,
+    "wind": Wind,
+    "air_density": AirDensity,
+    "viscosity": Viscosity,
+    "timestep": Timestep,
     "action_latency": ActionLatency,
+    "action_jitter": ActionJitter,
+    "action_loss": ActionLoss,
+    "action_noise": ActionNoise,
+    "dead_zone": DeadZone,
+    "backlash": Backlash,
     "observation_latency": ObservationLatency,
+    "observation_jitter": ObservationJitter,
+    "observation_dropout": ObservationDropout,
     "observation_noise": ObservationNoise,
+    "observation_bias": ObservationBias,
+    "stuck_sensor": StuckSensor,
+    "quantization": Quantization,
+    "push": Push,
+    "external_force": ExternalForce,
     "visuals": Visuals,
+    **LOOKS,
+    **OPTICS,
+    "texture": Texture,
+    "image_exposure": ImageExposure,
+    "image_blur": ImageBlur,
+    "image_noise": ImageNoise,
 }
 
 
@@ -72,6 +138,7 @@ def lookup(name: str) -> type[Term]:
         raise ValueError(f"randomizer '{name}' cannot be loaded: {error}") from error
     if not (isinstance(cls, type) and issubclass(cls, Term)):
         raise ValueError(f"randomizer '{name}' is not a Term")
-    if cls.parameters is Term.parameters:
+    unfinished = issubclass(cls, ElementTerm) and cls.nominal_values is ElementTerm.nominal_values
+    if cls.parameters is Term.parameters or (unfinished and cls.parameters is ElementTerm.parameters):
         raise ValueError(f"randomizer '{name}' defines no parameters")
     return cls

@@ -34,6 +34,16 @@ def _geom_owner(model: mujoco.MjModel, geom: int) -> str:
     return _body_name(model, int(model.geom_bodyid[geom]))
 
 
+def _site_owner(model: mujoco.MjModel, site: int) -> str:
+    return _body_name(model, int(model.site_bodyid[site]))
+
+
+def _pair_geoms(model: mujoco.MjModel, pair: int) -> str:
+    """Return `geom1:geom2`, since pairs seldom have names; unnamed geoms go by their bodies."""
+    geoms = (int(model.pair_geom1[pair]), int(model.pair_geom2[pair]))
+    return ":".join(model.geom(i).name or _geom_owner(model, i) for i in geoms)
+
+
 def _joint_owner(model: mujoco.MjModel, joint: int) -> str:
     return _body_name(model, int(model.jnt_bodyid[joint]))
 
@@ -49,19 +59,22 @@ _KINDS: dict[str, tuple[str, str, Callable[[mujoco.MjModel, int], str] | None]] 
     "body": ("nbody", "body", None),
     "geom": ("ngeom", "geom", _geom_owner),
     "joint": ("njnt", "joint", _joint_owner),
-    "actuator": ("nu", "actuator", _actuator_owner),
+    "actuator": ("nactuator", "actuator", _actuator_owner),
+    "tendon": ("ntendon", "tendon", None),
+    "pair": ("npair", "pair", _pair_geoms),
+    "site": ("nsite", "site", _site_owner),
 }
 
 
 def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     """Find the elements whose whole name matches a regular expression.
 
-    A geom also answers to its body's name, a joint to its body's, and an actuator to its joint's, because
-    models often name only those.
+    A geom also answers to its body's name, as do a joint and a site, an actuator to its joint's, and a pair
+    to `geom1:geom2`, because models often name only those.
 
     Args:
         model: The compiled model.
-        kind: `body`, `geom`, `joint` or `actuator`.
+        kind: `body`, `geom`, `joint`, `actuator`, `tendon`, `pair` or `site`.
         pattern: A Python regular expression, matched against the whole name.
 
     Raises:

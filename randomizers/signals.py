@@ -1,4 +1,4 @@
-"""Terms on the way between policy and plant: latency and sensor noise.
+"""Transport between policy and plant: latency, jitter and lost packets.
 
 They share the cube with everything else, but act on the action and observation paths, not on the model.
 """
@@ -8,39 +8,58 @@ from typing import ClassVar
 import mujoco
 import numpy as np
 
-from randomizers.base import Bounds, Delay, Noise, Parameter
+from randomizers.base import Bounds, Parameter
+from randomizers.kinds import Delay, Jitter, Loss, Path
 from randomizers.operations import OperationTerm
 
 LONGEST = 2.0
 """Longest latency accepted [s]; more is surely a unit mistake."""
 
 
-class ActionLatency(OperationTerm, Delay):
-    """Time from the policy's decision to its effect on the plant, rounded to the nearest physics step."""
-
-    path: ClassVar[str] = "action"
-    unit: ClassVar[str] = "s"
-    bounds: ClassVar[Bounds] = (0.0, LONGEST)
+class PathTerm(OperationTerm):
+    """One number of a signal's path that is nominally 0."""
 
     def parameters(self, model: mujoco.MjModel) -> dict[str, Parameter]:
-        """One parameter, the delay [s]; nominally there is none."""
+        """One parameter, nominally 0."""
         return {"": self.parameter(np.zeros(1), ("",))}
+
+
+class ActionLatency(PathTerm, Delay):
+    """Time from the policy's decision to its effect on the plant, rounded to the nearest physics step."""
+
+    path: ClassVar[Path] = "action"
+    unit: ClassVar[str] = "s"
+    bounds: ClassVar[Bounds] = (0.0, LONGEST)
 
 
 class ObservationLatency(ActionLatency):
     """Age of what the policy sees, rounded to the nearest physics step."""
 
-    path: ClassVar[str] = "observation"
+    path: ClassVar[Path] = "observation"
 
 
-class ObservationNoise(OperationTerm, Noise):
-    """Standard deviation of Gaussian noise added to every number observed, fresh at every step.
+class ActionJitter(PathTerm, Jitter):
+    """Largest further delay of an action, drawn for each; a later one never overtakes an earlier one."""
 
-    Goals are commands and not sensed, so `desired_goal` stays exact.
-    """
+    path: ClassVar[Path] = "action"
+    unit: ClassVar[str] = "s"
+    bounds: ClassVar[Bounds] = (0.0, LONGEST)
 
-    bounds: ClassVar[Bounds] = (0.0, np.inf)
 
-    def parameters(self, model: mujoco.MjModel) -> dict[str, Parameter]:
-        """One parameter, the standard deviation in the observation's own units; nominally 0."""
-        return {"": self.parameter(np.zeros(1), ("",))}
+class ObservationJitter(ActionJitter):
+    """Largest further delay of an observation, drawn for each; the policy reads the newest that has come."""
+
+    path: ClassVar[Path] = "observation"
+
+
+class ActionLoss(PathTerm, Loss):
+    """Probability that an action is lost on its way; the plant holds the last one that came."""
+
+    path: ClassVar[Path] = "action"
+    bounds: ClassVar[Bounds] = (0.0, 1.0)
+
+
+class ObservationDropout(ActionLoss):
+    """Probability that an observation is lost on its way; the policy sees the last one that came."""
+
+    path: ClassVar[Path] = "observation"

@@ -1,7 +1,12 @@
-"""Quantities with units: `40 ms`, `3 deg`, `±10 %`. A bare number is in SI units."""
+"""Quantities with units: `40 ms`, `3 deg`, `±10 %`. A bare number is in SI units.
+
+A number of hinges and slides has the unit `rad or m`, and is a quantity in one of the two.
+"""
 
 import math
 import re
+from collections.abc import Mapping
+from typing import cast
 
 from randomizers.words import did_you_mean, shown
 
@@ -21,8 +26,9 @@ UNITS: dict[str, tuple[str, float]] = {
     "%": ("", 1e-2),
 }
 
+_LONGEST = 1000
 _QUANTITY = re.compile(
-    r"^\s*(?P<pm>±|\+/-)?\s*(?P<number>[+-]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)([eE][+-]?\d+)?)"
+    r"^\s*(?P<pm>±|\+/-)?\s*(?P<number>[+-]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)([eE][+-]?\d+)?)"
     r"\s*(?P<unit>[^\d\s].*?)?\s*$"
 )
 
@@ -58,29 +64,46 @@ def parse_signed(raw: object, unit: str) -> tuple[bool, float]:
         raise ValueError(f"{shown(raw)} is not a number")
     if not isinstance(raw, str):
         return False, _finite(raw, raw)
-    match = _QUANTITY.match(raw)
+    # The pattern takes time as the square of the length.
+    match = _QUANTITY.match(raw) if len(raw) <= _LONGEST else None
     if match is None:
-        raise ValueError(f"'{raw}' is not a number or a quantity such as '40 ms'")
+        raise ValueError(f"{shown(raw)} is not a number or a quantity such as '40 ms'")
     factor = _factor(match["unit"], unit, raw)
     return match["pm"] is not None, _finite(float(match["number"].replace("_", "")) * factor, raw)
 
 
 def bare_number_hint(raw: object, unit: str) -> str:
     """Return `"; a bare number is in s"` for a number without a unit where one is usual, else `""`."""
-    known = any(measures == unit for measures, _ in UNITS.values()) and unit
+    known = any(measures in alternatives(unit) for measures, _ in UNITS.values()) and unit
     bare = not isinstance(raw, str) or raw.strip()[-1:].isdigit()
     return f"; a bare number is in {unit}" if known and bare else ""
 
 
+def alternatives(unit: str) -> list[str]:
+    """Return the units that `rad or m` names, of a hinge and of a slide; one that names no two alone."""
+    return unit.split(" or ")
+
+
+def units_in(raw: object, unit: str) -> frozenset[str]:
+    """Return which alternatives of `unit` the quantities in an operand are given in; bare numbers in none."""
+    if isinstance(raw, Mapping):
+        raw = list(cast(Mapping[object, object], raw).values())
+    if isinstance(raw, list | tuple):
+        return frozenset[str]().union(*(units_in(item, unit) for item in cast(list[object], raw)))
+    match = _QUANTITY.match(raw) if isinstance(raw, str) and len(raw) <= _LONGEST else None
+    given = str(match["unit"]) if match else ""
+    return frozenset({UNITS.get(given, (given, 1.0))[0]}) & frozenset(alternatives(unit))
+
+
 def _factor(given: str | None, wanted: str, raw: str) -> float:
-    if given is None or given == wanted:
+    if given is None or given in alternatives(wanted):
         return 1.0
     if given not in UNITS:
-        raise ValueError(f"unknown unit '{given}' in '{raw}'{did_you_mean(given, UNITS)}")
+        raise ValueError(f"unknown unit {shown(given)} in {shown(raw)}{did_you_mean(given, UNITS)}")
     measures, factor = UNITS[given]
-    if measures != wanted:
+    if measures not in alternatives(wanted):
         wants = f"a quantity in {wanted}" if wanted else "a plain factor or %"
-        raise ValueError(f"'{raw}' is in {given}, but {wants} is wanted here")
+        raise ValueError(f"{shown(raw)} is in {given}, but {wants} is wanted here")
     return factor
 
 

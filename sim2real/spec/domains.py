@@ -123,7 +123,9 @@ def _read_value(program: Program, key: str, raw: object) -> float:
         raise ValueError(
             f"give one number, not {shown(cast(object, raw))}; to set one of several, write '{key}.NAME: …'"
         )
-    value = parse_quantity(raw, program.parameters[columns[0]].unit)
+    units = {program.parameters[j].unit for j in columns}
+    # Hinges and slides under one name: a quantity that fits one of them does not fit the others.
+    value, *_ = [parse_quantity(raw, unit) for unit in sorted(units)]
     for j in columns:
         parameter = program.parameters[j]
         low, high = parameter.bounds

@@ -5,6 +5,7 @@ with the number of worlds, the order of resets, threads, or what else is drawn.
 """
 
 import hashlib
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -60,6 +61,57 @@ class Stream:
         u = self.uniform(worlds, episodes, 2 * size, 2 * at)
         radius = np.sqrt(-2.0 * np.log1p(-u[:, ::2]))
         return radius * np.cos(2.0 * np.pi * u[:, 1::2])
+
+
+@dataclass(frozen=True)
+class KeyedDraw:
+    """Random numbers of one name for n worlds; see `randomizers.kinds.Draw`.
+
+    Attributes:
+        stream: Where they come from.
+        worlds: World indices (n,).
+        episodes: Each world's episode number (n,).
+        index: What else keys them (n,), by default the control step.
+    """
+
+    stream: Stream
+    worlds: NDArray[np.int64]
+    episodes: NDArray[np.int64]
+    index: NDArray[np.int64]
+
+    def uniform(self, size: int) -> Floats:
+        """Return (n, size) in [0, 1)."""
+        return self.stream.uniform(self.worlds, self.episodes, size, self.index * size)
+
+    def normal(self, size: int) -> Floats:
+        """Return (n, size) standard normal."""
+        return self.stream.normal(self.worlds, self.episodes, size, self.index * size)
+
+    def kept(self) -> "KeyedDraw":
+        """Return a draw that is the same for the whole episode."""
+        return self.numbered(np.zeros_like(self.index))
+
+    def numbered(self, index: NDArray[np.int64]) -> "KeyedDraw":
+        """Return a draw keyed by `index` (n,) instead of the control step."""
+        return replace(self, index=index)
+
+
+@dataclass(frozen=True)
+class Moment:
+    """The key of whatever is drawn now for n worlds: seed, worlds, episodes, control steps (n,) each."""
+
+    seed: int
+    worlds: NDArray[np.int64]
+    episodes: NDArray[np.int64]
+    steps: NDArray[np.int64]
+
+    def draw(self, name: str) -> KeyedDraw:
+        """Return the random numbers of what is called `name`."""
+        return KeyedDraw(Stream(self.seed, name), self.worlds, self.episodes, self.steps)
+
+    def take(self, ids: NDArray[np.int64]) -> "Moment":
+        """Return the key of the worlds at rows `ids`."""
+        return Moment(self.seed, self.worlds[ids], self.episodes[ids], self.steps[ids])
 
 
 def _mix(x: NDArray[np.uint64]) -> NDArray[np.uint64]:

@@ -12,7 +12,7 @@ from pydantic import BaseModel
 from sim2real.spec.domains import Domain, resolve_targets
 from sim2real.spec.model import Spec
 from sim2real.spec.program import Program, ProgramError
-from sim2real.spec.source import Problem, Source, SpecError, override, read
+from sim2real.spec.source import Problem, SpecError, override, read, read_file
 from sim2real.spec.validate import validate
 
 
@@ -23,10 +23,13 @@ class Catalog:
     Attributes:
         model: Returns an environment's nominal model from its name and options; raises ValueError.
         agents: Each algorithm's settings class; None leaves `train.agent` unchecked.
+        fit: Returns a program bound to a model that can take every term, compiled anew where that is needed;
+            raises ProgramError for terms that the environment cannot take.
     """
 
     model: Callable[[str, Mapping[str, Any]], mujoco.MjModel]
     agents: Mapping[str, type[BaseModel]] | None = None
+    fit: Callable[[str, Mapping[str, Any], Program], Program] | None = None
 
 
 @dataclass(frozen=True)
@@ -49,12 +52,7 @@ def load(path: str | Path, catalog: Catalog, overrides: tuple[str, ...] = ()) ->
     Raises:
         SpecError: With every problem found.
     """
-    try:
-        text = Path(path).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"
-        raise SpecError(Source(str(path), {}), [Problem((), f"cannot be read: {reason}")]) from None
-    return load_text(text, str(path), catalog, overrides)
+    return load_text(read_file(path), str(path), catalog, overrides)
 
 
 def load_text(text: str, name: str, catalog: Catalog, overrides: tuple[str, ...] = ()) -> Bundle:
@@ -66,7 +64,7 @@ def load_text(text: str, name: str, catalog: Catalog, overrides: tuple[str, ...]
         text = yaml.safe_dump(source.data, sort_keys=False, allow_unicode=True)
     spec, problems = validate(source, catalog.agents, text)
     model = _model(spec.env, spec.env_options, catalog, problems) if spec.env else None
-    program, targets = (None, {}) if model is None else _bind(model, spec, problems)
+    program, targets = (None, {}) if model is None else _bind(model, spec, catalog, problems)
     if problems or program is None:
         raise SpecError(source, problems)
     return Bundle(spec, program, targets)
@@ -91,16 +89,22 @@ def _model(
 
 
 def _bind(
-    model: mujoco.MjModel, spec: Spec, problems: list[Problem]
+    model: mujoco.MjModel, spec: Spec, catalog: Catalog, problems: list[Problem]
 ) -> tuple[Program | None, dict[str, Domain]]:
     terms = dict(spec.randomize)
     try:
-        program = Program(model, terms)
+        program = Program(model, terms, spec.correlate)
+        if catalog.fit is not None:
+            program = catalog.fit(spec.env, spec.env_options, program)
     except ProgramError as error:
         problems += error.problems
         # Targets of the terms that are right can still be checked.
         for problem in error.problems:
-            terms.pop(str(problem.path[1]), None)
+            if problem.path[0] == "randomize":
+                terms.pop(str(problem.path[1]), None)
+        program = Program(model, terms)
+    except ValueError as error:  # the environment as a whole can take nothing
+        problems.append(Problem(("env",), str(error)))
         program = Program(model, terms)
     # A target may name a term that was itself refused; that would only repeat the complaint.
     refused = {str(p.path[1]) for p in problems if p.path[:1] == ("randomize",) and len(p.path) > 1}

@@ -1,5 +1,6 @@
 """The frozen, validated form of a spec file. Terms are validated by their own classes."""
 
+import math
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -8,6 +9,10 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from pydantic_core import PydanticCustomError
 
 from randomizers import Term
+from sim2real.spec.correlation import Correlate
+
+# No run counts as far, and what is far larger fits into no array.
+_MOST_COUNT = 10**15
 
 
 def _whole(raw: object) -> object:
@@ -16,7 +21,9 @@ def _whole(raw: object) -> object:
         raise PydanticCustomError("int_type", "a whole number is wanted")
     if isinstance(raw, str):
         with suppress(ValueError):
-            return float(raw)
+            raw = float(raw)
+    if isinstance(raw, int | float) and _MOST_COUNT < raw < math.inf:
+        raise PydanticCustomError("less_than_equal", "too large", {"le": _MOST_COUNT})
     return raw
 
 
@@ -87,6 +94,7 @@ class Spec(_Section):
         default_factory=dict, description="keyword arguments of the environment"
     )
     randomize: dict[str, Term] = Field(default_factory=dict)
+    correlate: dict[str, Correlate] = Field(default_factory=dict)
     targets: dict[str, Target] = Field(default_factory=dict)
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Field(default_factory=Evaluate)

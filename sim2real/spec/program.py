@@ -4,30 +4,35 @@ The cube [0, 1)^d and the map out of it live here. A *domain* is one row `v` of 
 says "the physics" anywhere in this project is such a row.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, Generic, TypeVar, cast
 
 import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from randomizers import Delay, Noise, Parameter, Randomizer, Term, nominal_field
-from randomizers.words import did_you_mean, listing
+from randomizers import Delay, Jitter, Parameter, Randomizer, Term, nominal_field
+from randomizers.words import did_you_mean
+from sim2real.spec.correlation import Correlate, bind_correlations
 from sim2real.spec.draws import Stream
+from sim2real.spec.drift import quantiles_at
+from sim2real.spec.overlaps import overlaps
 from sim2real.spec.source import Problem
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+T = TypeVar("T", bound=Term)
 ROUNDING = 1e-9
 """Share of a range's width below which a value counts as its end: 9 ms and 0.009 differ in the last bit."""
 
 
 @dataclass(frozen=True)
-class Bound:
+class Bound(Generic[T]):
     """A term with its columns of the values array."""
 
     name: str
-    term: Term
+    term: T
     columns: slice
     parameters: tuple[Parameter, ...]
 
@@ -38,6 +43,7 @@ class Program:
     Args:
         model: The nominal model; read only.
         terms: Terms by name, in the spec's order.
+        correlate: Groups of parameters that are drawn together, by name.
 
     Raises:
         ProgramError: With every term that cannot be bound, and every overlap.
@@ -47,9 +53,15 @@ class Program:
         nominal: The nominal domain (d,).
     """
 
-    def __init__(self, model: mujoco.MjModel, terms: Mapping[str, Term]) -> None:
+    def __init__(
+        self,
+        model: mujoco.MjModel,
+        terms: Mapping[str, Term],
+        correlate: Mapping[str, Correlate] | None = None,
+    ) -> None:
         self.model = model
-        self.bound: list[Bound] = []
+        self._made_of = terms, correlate
+        self.bound: list[Bound[Any]] = []
         names: list[str] = []
         problems: list[Problem] = []
         for name, term in terms.items():
@@ -61,12 +73,22 @@ class Program:
             columns = slice(len(names), len(names) + len(found))
             names += [f"{name}.{label}" if label else name for label in found]
             self.bound.append(Bound(name, term, columns, tuple(found.values())))
-        problems += _overlaps(model, self.bound)
-        if problems:
-            raise ProgramError(problems)
+        problems += overlaps(model, {b.name: b.term for b in self.bound})
         self.names = tuple(names)
         self.parameters = tuple(p for bound in self.bound for p in bound.parameters)
         self.nominal = np.array([p.nominal for p in self.parameters], dtype=np.float64)
+        refused = terms.keys() - {b.name for b in self.bound}
+        self._correlations, wrong = bind_correlations(correlate or {}, self, refused)
+        if problems or wrong:
+            raise ProgramError(problems + wrong)
+
+    def rebound(self, model: mujoco.MjModel) -> "Program":
+        """Return the same program on another compiled model.
+
+        Raises:
+            ProgramError: As when it was made.
+        """
+        return Program(model, *self._made_of)
 
     @property
     def d(self) -> int:
@@ -86,13 +108,34 @@ class Program:
             v[:, j] = parameter.distribution.ppf(q[:, j])
         return v
 
-    def quantiles(self, seed: int, worlds: Ints, episodes: Ints) -> Floats:
-        """Draw quantiles (n, d), keyed by (seed, term, world, episode) and by nothing else."""
+    @property
+    def drifts(self) -> bool:
+        """Whether any term's values change inside an episode."""
+        return any(bound.term.when.drifts for bound in self.bound)
+
+    def quantiles(self, seed: int, worlds: Ints, episodes: Ints, time: Floats | None = None) -> Floats:
+        """Draw quantiles (n, d), keyed by (seed, term, world, episode) and by nothing else.
+
+        Args:
+            seed: The run's seed.
+            worlds: World indices (n,).
+            episodes: Each world's episode number (n,).
+            time: Time since each episode began (n,) [s], for terms that drift; None for its beginning.
+        """
         q = np.empty((len(worlds), self.d))
-        for bound in self.bound:
-            stream = Stream(seed, f"term:{bound.name}")
-            q[:, bound.columns] = stream.uniform(worlds, episodes, len(bound.parameters))
+        time = np.zeros(len(worlds)) if time is None else time
+        for b in self.bound:
+            stream = Stream(seed, f"term:{b.name}")
+            q[:, b.columns] = quantiles_at(b.term.when, stream, worlds, episodes, len(b.parameters), time)
+        for correlation in self._correlations:
+            q[:, correlation.columns] = correlation.apply(q[:, correlation.columns])
         return q
+
+    def terms(self, kind: type[T], path: str | None = None) -> Iterator[Bound[T]]:
+        """Yield the terms of a kind in the spec's order; of one path (action, observation), if given."""
+        for bound in self.bound:
+            if isinstance(bound.term, kind) and path in (None, getattr(bound.term, "path", None)):
+                yield cast(Bound[T], bound)
 
     def fields(self, v: Floats) -> dict[str, Floats]:
         """Map values (n, d) to every written field (n, ...), each starting from the nominal model."""
@@ -104,31 +147,25 @@ class Program:
         return result
 
     def delay(self, path: str, v: Floats) -> Floats:
-        """Return the total delay (n,) [s] of a path, `action` or `observation`."""
+        """Return the delay (n,) [s] of a path, `action` or `observation`, without jitter."""
         total = np.zeros(len(v))
-        for bound in self.bound:
-            if isinstance(bound.term, Delay) and bound.term.path == path:
-                total += bound.term.seconds(v[:, bound.columns])
+        for bound in self.terms(Delay, path):
+            total += bound.term.seconds(v[:, bound.columns])
+        return total
+
+    def jitter(self, path: str, v: Floats) -> Floats:
+        """Return the largest further delay (n,) [s] that jitter adds to a path."""
+        total = np.zeros(len(v))
+        for bound in self.terms(Jitter, path):
+            total += bound.term.seconds(v[:, bound.columns])
         return total
 
     def longest_delay(self, path: str, v: Floats | None = None) -> float:
         """Return the longest delay [s] that a path can have: in the source, or in domains v (n, d)."""
         ends = [p.distribution.support[1] for p in self.parameters]
         rows = [np.array([ends]), self.nominal[None]] + ([v] if v is not None else [])
-        return float(self.delay(path, np.concatenate(rows)).max()) if self.d else 0.0
-
-    def noise(self, v: Floats) -> Floats:
-        """Return the standard deviation (n,) of the observation noise."""
-        variance = np.zeros(len(v))
-        for bound in self.bound:
-            if isinstance(bound.term, Noise):
-                variance += bound.term.std(v[:, bound.columns]) ** 2
-        return np.sqrt(variance)
-
-    @property
-    def noisy(self) -> bool:
-        """Whether any term adds observation noise."""
-        return any(isinstance(bound.term, Noise) for bound in self.bound)
+        every = np.concatenate(rows)
+        return float((self.delay(path, every) + self.jitter(path, every)).max()) if self.d else 0.0
 
     def inside(self, v: Floats) -> bool:
         """Whether training could draw the domain v (d,)."""
@@ -169,51 +206,9 @@ class Program:
         raise ValueError(f"no term or parameter '{name}' under randomize{did_you_mean(name, known)}")
 
 
-class ProgramError(Exception):
+class ProgramError(ValueError):
     """Terms that cannot be bound to a model; `problems` lists them all."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = problems
         super().__init__("\n".join(p.message for p in problems))
-
-
-def _overlaps(model: mujoco.MjModel, bound: list[Bound]) -> list[Problem]:
-    """Find terms that write the same rows of a field, or act on the same signal."""
-    problems: list[Problem] = []
-    owner: dict[tuple[str, int], str] = {}
-    signals: dict[str, str] = {}
-    for b in bound:
-        path = ("randomize", b.name)
-        if isinstance(b.term, Randomizer):
-            taken = [(field, int(row)) for field, rows in b.term.touches(model).items() for row in rows]
-            clash = [key for key in taken if key in owner]
-            if clash:
-                others = listing(f"'{name}'" for name in dict.fromkeys(owner[key] for key in clash))
-                what = listing(dict.fromkeys(_row(model, field, row) for field, row in clash), most=4)
-                message = f"writes what {others} writes already ({what}); narrow a select, or drop one term"
-                problems.append(Problem(path, message))
-            owner = dict.fromkeys(taken, b.name) | owner
-        else:
-            signal = _signal(b.term)
-            if signal in signals:
-                message = f"a second {signal} beside '{signals[signal]}'; keep one of them"
-                problems.append(Problem(path, message))
-            signals.setdefault(signal, b.name)
-    return problems
-
-
-def _row(model: mujoco.MjModel, field: str, row: int) -> str:
-    """Name one row of a field: `body_mass of torso`."""
-    kind = field.partition("_")[0]
-    if kind == "dof":
-        kind, row = "joint", int(model.dof_jntid[row])
-    if kind not in ("body", "geom", "joint", "actuator", "light"):
-        return field
-    return f"{field} of {getattr(model, kind)(row).name or f'number {row}'}"
-
-
-def _signal(term: Term) -> str:
-    """Name what a term acts on that is not the model."""
-    if isinstance(term, Delay):
-        return f"{term.path}_latency"
-    return "observation_noise" if isinstance(term, Noise) else term.type

@@ -6,6 +6,7 @@ needs the model (names, overlaps, held-out targets) or a learner (`train.agent`)
 
 import json
 import sys
+from functools import cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,8 +14,9 @@ from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
-from randomizers import OperationTerm, Term
+from randomizers import Distortion, OperationTerm, Term
 from randomizers.registry import BUILTIN
+from sim2real.spec.correlation import Correlate
 from sim2real.spec.model import Evaluate, Spec, Train
 from sim2real.spec.validate import NAME, RESERVED
 
@@ -49,13 +51,20 @@ def json_schema() -> dict[str, Any]:
                 "propertyNames": _name_except("randomize"),
                 "additionalProperties": {"$ref": "#/$defs/term"},
             },
+            "correlate": _correlate(),
             "targets": _targets(),
             "train": _section(Train) | {"type": _OPTIONAL},
             "evaluate": _section(Evaluate) | {"type": _OPTIONAL},
         },
         "required": ["env"],
         "additionalProperties": False,
-        "$defs": {"term": _any_term(definitions), "operand": _operand(), **definitions},
+        "$defs": {
+            "term": _any_term(definitions),
+            "operand": _operand(),
+            "when": _when(),
+            "channels": _channels(),
+            **definitions,
+        },
     }
 
 
@@ -85,18 +94,40 @@ def _doc(cls: type[BaseModel]) -> str:
 def _term(name: str, cls: type[Term]) -> dict[str, Any]:
     schema = _section(cls)
     schema["properties"]["type"] = {"const": name, "description": _doc(cls)}
+    for key, body in schema["properties"].items():
+        if shared := _shared_by(cls, key, body):
+            reference = {"$ref": f"#/$defs/{shared}", "description": body["description"]}
+            schema["properties"][key] = reference
     if issubclass(cls, OperationTerm):
-        for key in _OPERATIONS:
-            description = schema["properties"][key]["description"]
-            schema["properties"][key] = {"$ref": "#/$defs/operand", "description": description}
         schema["oneOf"] = [{"required": [key]} for key in _OPERATIONS]
     return schema
 
 
+def _shared_by(cls: type[Term], key: str, body: dict[str, Any]) -> str | None:
+    """Return the name under `$defs` of what many terms take, if a property is such."""
+    kinds = body.get("anyOf", [])
+    if _operand() in kinds or kinds == _operand()["anyOf"]:
+        return "operand"
+    return key if key == "when" or (key == "channels" and issubclass(cls, Distortion)) else None
+
+
+@cache
 def _operand() -> dict[str, Any]:
     """Return what may stand behind an operation; null, which stands for one not chosen, may not."""
     kinds = _section(OperationTerm)["properties"]["scale"]["anyOf"]
     return next(kind for kind in kinds if kind != {"type": "null"})
+
+
+def _when() -> dict[str, Any]:
+    body = _section(Term)["properties"]["when"]
+    return {key: value for key, value in body.items() if key != "default"}
+
+
+def _channels() -> dict[str, Any]:
+    """Return what `channels` may be, which is read from more than the numbers it becomes."""
+    item = {"type": ["integer", "string"]}
+    listed = {"type": "array", "items": item, "minItems": 1}
+    return {"anyOf": [item, listed, {"type": "null"}]}
 
 
 def _any_term(definitions: dict[str, Any]) -> dict[str, Any]:
@@ -114,6 +145,15 @@ def _any_term(definitions: dict[str, Any]) -> dict[str, Any]:
             }
             for name in definitions
         ],
+    }
+
+
+def _correlate() -> dict[str, Any]:
+    return {
+        "type": _OPTIONAL,
+        "description": "groups of parameters that are drawn together, by name",
+        "propertyNames": _name_except("correlate"),
+        "additionalProperties": _section(Correlate),
     }
 
 

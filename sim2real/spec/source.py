@@ -1,8 +1,10 @@
 """YAML text → plain data that remembers its lines. Never unsafe, never evaluated."""
 
 import re
+import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from pathlib import Path as FilePath
 from typing import Any, cast
 
 import yaml
@@ -17,13 +19,22 @@ _READ = tuple(_TAG + kind for kind in ("int", "float", "bool", "null"))
 _MERGE = _TAG + "merge"
 # Far above any spec, far below what aliases of aliases of aliases can unfold to.
 _MOST_VALUES = 100_000
+# Of the file, and of all texts in it with aliases unfolded: PyYAML reads some 0.3 MB a second.
+_MOST_CHARACTERS = 1_000_000
+# No spec nests a tenth as deep, and what is far deeper overflows the stack of whoever walks through it.
+_MOST_DEPTH = 50
 # No number in a spec is larger, and Python will not print one of a few thousand digits.
 _MOST_BITS = 1024
+# What YAML 1.1 takes for a number and nobody means as one: 1:30 (90, to the base 60) and 010 (8, octal).
+_ODD_NUMBER = re.compile(r".*:.*|[-+]?0[0-7_]+")
+# A report is to be read: so many characters in all, in one message, and in one name.
+_LONGEST_REPORT, _LONGEST_MESSAGE, _LONGEST_NAME = 3000, 500, 120
 # part of PyYAML's message → what to say instead
 _YAML_WORDS = (
     ("<block end>", "this line is not indented as the ones above it"),
     ("'\\t'", "a tab; indent with spaces"),
     ("another document", "a second document begins here; a spec is only one"),
+    ("second occurrence", "this anchor (&) is given a second time"),
     ("mapping values are not allowed", "a ':' is out of place; check the indentation, or quote the text"),
 )
 
@@ -63,14 +74,35 @@ class Source:
         return self.lines.get(path, 1)
 
     def report(self, problems: list[Problem]) -> str:
-        """Format every problem, one a line, in the order of the file; what `--set` gave comes first."""
+        """Format every problem, one a line, in the order of the file; what `--set` gave comes first.
+
+        However much is wrong, and whatever it is called, the report stays short and plain: long words are
+        cut, characters that cannot be seen are written out, and past some length the rest is only counted.
+        """
         rows = sorted((self.locate(p.path), ".".join(map(str, p.path)), p.message) for p in problems)
-        return "\n".join(
-            (f"{self.name}:{line}: " if line else "--set: ")
-            + (f"{path}: " if path else "")
-            + " ".join(message.split())
-            for line, path, message in dict.fromkeys(rows)
-        )
+        lines: list[str] = []
+        left = _LONGEST_REPORT
+        file = _visible(self.name)
+        for line, path, message in (found := dict.fromkeys(rows)):
+            place = f"{file}:{line}: " if line else "--set: "
+            name = _cut(_visible(path), _LONGEST_NAME)
+            text = _cut(" ".join(_visible(message, " \n\r\t").split()), _LONGEST_MESSAGE)
+            lines.append(place + (f"{name}: " if name else "") + text)
+            left -= len(lines[-1])
+            if left < 0 and len(found) > len(lines):
+                lines.append(f"{file}: and {len(found) - len(lines)} more mistakes")
+                break
+        return "\n".join(lines)
+
+
+def _visible(text: str, plain: str = " ") -> str:
+    """Write out what a terminal would obey or hide: control characters, marks of direction, surrogates."""
+    return "".join(c if c.isprintable() or c in plain else repr(c)[1:-1] for c in text)
+
+
+def _cut(text: str, most: int) -> str:
+    """Take the middle out of a long text: it begins with what was given, and ends with what is wanted."""
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
 class SpecError(Exception):
@@ -89,9 +121,31 @@ class _Loader(yaml.SafeLoader):
 _add_resolver = cast(Callable[[str, re.Pattern[str], list[str]], None], _Loader.add_implicit_resolver)  # pyright: ignore[reportUnknownMemberType]
 _add_resolver(
     "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d[\d_]*\.?[\d_]*|\.\d[\d_]*)[eE][-+]?\d+$"),
+    re.compile(r"^[-+]?(\d[\d_]*(\.[\d_]*)?|\.\d[\d_]*)[eE][-+]?\d+$"),
     list("-+0123456789."),
 )
+
+
+def read_file(path: str | FilePath) -> str:
+    """Return the text of a spec file; never waits for one, and never reads more than a spec can be.
+
+    Raises:
+        SpecError: If it cannot be read.
+    """
+    try:
+        found = FilePath(path)
+        if not (stat.S_ISREG(found.stat().st_mode) or found.is_dir()):
+            raise ValueError("it is not a regular file")  # opening a pipe would wait for who writes to it
+        with found.open(encoding="utf-8") as file:
+            text = file.read(_MOST_CHARACTERS + 1)
+        if len(text) > _MOST_CHARACTERS:
+            raise ValueError(f"it is longer than {_MOST_CHARACTERS} characters")
+        return text
+    except (OSError, ValueError) as error:
+        reason = "it is not UTF-8 text" if isinstance(error, UnicodeError) else str(error)
+        if isinstance(error, OSError):
+            reason = error.strerror or reason
+        raise SpecError(Source(str(path), {}), [Problem((), f"cannot be read: {reason}")]) from None
 
 
 def read(text: str, name: str) -> Source:
@@ -113,7 +167,7 @@ def read(text: str, name: str) -> Source:
     if source.data is None:
         raise SpecError(source, [Problem((), "the file is empty; a spec needs at least `env:`")])
     if not isinstance(source.data, dict):
-        what = "a list" if isinstance(source.data, list) else f"only '{source.data}'"
+        what = "a list" if isinstance(source.data, list) else f"only {shown(source.data)}"
         raise SpecError(source, [Problem((), f"a spec is a mapping with the key `env:`, given {what}")])
     return source
 
@@ -122,7 +176,7 @@ def override(source: Source, assignment: str) -> None:
     """Apply one `a.b=value` from the command line, in place; a mistake is added to `source.problems`."""
     key, equals, text = assignment.partition("=")
     path = _override_path(key)
-    if not equals or not all(path):
+    if not equals or not all(path) or len(path) > _MOST_DEPTH:
         source.overridden.add((assignment,))
         source.problems.append(Problem((assignment,), "is not of the form a.b=value"))
         return
@@ -162,6 +216,8 @@ class _NotYamlError(Exception):
 
 def _parse(text: str, source: Source, path: Path) -> Any:
     """Return the one document in `text` as plain data, or None if there is none."""
+    if len(text) > _MOST_CHARACTERS:
+        raise _NotYamlError(f"not usable: it is longer than {_MOST_CHARACTERS} characters")
     try:
         loader = _Loader(text)
         try:
@@ -194,13 +250,15 @@ class _Builder:
 
     def __init__(self, loader: _Loader, source: Source) -> None:
         self.loader, self.source = loader, source
-        self.count = 0
+        self.count = self.characters = 0
 
     def build(self, node: yaml.Node, path: Path) -> Any:
         """Return the plain data of a node, and note its lines and problems."""
         self.count += 1
         if self.count > _MOST_VALUES:
             raise _NotYamlError(f"not usable: it holds more than {_MOST_VALUES} values")
+        if len(path) > _MOST_DEPTH:
+            raise RecursionError
         self.source.lines.setdefault(path, node.start_mark.line + 1)
         if isinstance(node, yaml.MappingNode):
             self._refuse_tag(node, "map", path)
@@ -223,7 +281,7 @@ class _Builder:
                 self.source.problems.append(Problem(path, f"the key in line {line} is not a plain word"))
                 continue
             # As written: YAML would make the keys `on` and `1` a truth value and a number.
-            key = key_node.value
+            key = self._text(key_node)
             here = (*path, key)
             if key in own:
                 message = f"'{key}' is given twice, first in line {own[key]}"
@@ -244,11 +302,21 @@ class _Builder:
                 else:
                     self.source.problems.append(Problem(path, "`<<:` takes a mapping, or a list of them"))
 
+    def _text(self, node: yaml.ScalarNode) -> str:
+        """Return a scalar as written; aliases may repeat it often, and writing the data unfolds them."""
+        self.characters += len(node.value)
+        if self.characters > _MOST_CHARACTERS:
+            raise _NotYamlError(f"not usable: it holds more than {_MOST_CHARACTERS} characters")
+        return node.value
+
     def _scalar(self, node: yaml.ScalarNode, path: Path) -> Any:
+        text = self._text(node)
         if node.tag not in _READ:
             if node.tag not in _AS_WRITTEN:
                 self._refuse_tag(node, "str", path)
-            return node.value
+            return text
+        if not node.style and _ODD_NUMBER.fullmatch(text):
+            return text
         try:
             construct = cast(Callable[[yaml.Node], Any], self.loader.construct_object)  # pyright: ignore[reportUnknownMemberType]
             value = construct(node)

@@ -1,8 +1,10 @@
 """Plain data → validated Spec, section by section, with every mistake and no exception."""
 
+import importlib
 import math
 import re
-from collections.abc import Mapping
+import warnings
+from collections.abc import Mapping, Sized
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -10,6 +12,7 @@ from pydantic import BaseModel, ValidationError
 
 from randomizers import Term, lookup, names
 from randomizers.words import did_you_mean, listing, shown
+from sim2real.spec.correlation import Correlate
 from sim2real.spec.model import Evaluate, Spec, Target, Train
 from sim2real.spec.source import Path as SpecPath
 from sim2real.spec.source import Problem, Source
@@ -21,7 +24,13 @@ Agents = Mapping[str, type[BaseModel]]
 # Names become file names, parts of `a.b=value`, and items of comma-separated lists.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 # What evaluation and `inside: true` mean by these words.
-RESERVED = {"randomize": ("inside",), "targets": ("source", "nominal")}
+RESERVED = {"randomize": ("inside",), "targets": ("source", "nominal"), "correlate": ()}
+# A file system takes 255 bytes, of which ours need some.
+_LONGEST_NAME = 100
+# Each is checked against all others; a term may select any number of elements, a choice list any of values.
+_MOST_ENTRIES, _MOST_CORRELATED, _MOST_UNKNOWN = 1000, 100, 200
+# Of a pattern, and the ways in which it may try to match a name of so many letters.
+_LONGEST_PATTERN, _MOST_WAYS, _LETTERS = 1000, 1e6, 40
 
 
 def validate(source: Source, agents: Agents | None, text: str) -> tuple[Spec, list[Problem]]:
@@ -50,7 +59,8 @@ def validate(source: Source, agents: Agents | None, text: str) -> tuple[Spec, li
         env=env,
         env_options=_mapping(data, "env_options", problems),
         randomize=_terms(_mapping(data, "randomize", problems), problems),
-        targets=_targets(_mapping(data, "targets", problems), problems),
+        correlate=_correlate(_mapping(data, "correlate", problems), problems),
+        targets=_targets(_mapping(data, "targets", problems), data.get("randomize"), problems),
         train=_train(_mapping(data, "train", problems), agents, problems),
         evaluate=_section(Evaluate, _mapping(data, "evaluate", problems), ("evaluate",), problems)
         or Evaluate(),
@@ -73,15 +83,26 @@ def _mapping(data: dict[str, Any], key: str, problems: list[Problem]) -> dict[st
 def _named(section: str, raw: dict[str, Any], problems: list[Problem]) -> dict[str, Any]:
     """Return the entries of a section whose names can be used everywhere."""
     good: dict[str, Any] = {}
+    if _too_many(raw, (section,), problems):
+        return good
     for name, body in raw.items():
         if not re.fullmatch(NAME, name):
             message = f"'{name}' cannot be a name: use letters, digits, '_' and '-'"
+            problems.append(Problem((section, name), message))
+        elif len(name) > _LONGEST_NAME:
+            message = f"is too long a name: {len(name)} characters, of at most {_LONGEST_NAME}"
             problems.append(Problem((section, name), message))
         elif name in RESERVED[section]:
             problems.append(Problem((section, name), f"'{name}' has a meaning of its own; take another name"))
         else:
             good[name] = body
     return good
+
+
+def _too_many(entries: Sized, path: SpecPath, problems: list[Problem], most: int = _MOST_ENTRIES) -> bool:
+    if len(entries) > most:
+        problems.append(Problem(path, f"has {len(entries)} entries, of at most {most}"))
+    return len(entries) > most
 
 
 def _terms(raw: dict[str, Any], problems: list[Problem]) -> dict[str, Term]:
@@ -111,18 +132,98 @@ def _term(body: dict[str, Any], path: SpecPath, problems: list[Problem]) -> Term
     except ValueError as error:
         problems.append(Problem((*path, "type"), str(error)))
         return None
+    slow = _too_slow(body["select"]) if isinstance(body.get("select"), str) else None
+    if slow is not None and "select" in cls.model_fields:
+        problems.append(Problem((*path, "select"), slow))
+        return None
     return _section(cls, body, path, problems)
 
 
-def _targets(raw: dict[str, Any], problems: list[Problem]) -> dict[str, Target]:
+def _too_slow(pattern: str) -> str | None:
+    """Say what is wrong with a regular expression that could take for ever, such as `(a+)+`; or None."""
+    if len(pattern) > _LONGEST_PATTERN:
+        return f"is a pattern of {len(pattern)} characters, of at most {_LONGEST_PATTERN}"
+    parse = cast(Any, importlib.import_module("re._parser")).parse
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            ways = _tries(*_ways(parse(pattern)))
+    except re.error:
+        return None  # the term itself says so
+    except (OverflowError, RecursionError) as error:
+        return f"{shown(pattern)} is not a usable regular expression: {error}"
+    if ways <= _MOST_WAYS:
+        return None
+    return f"{shown(pattern)} could take for ever: it repeats what repeats or varies itself; use .* sparingly"
+
+
+def _ways(tree: Any) -> tuple[float, int]:
+    """Count the ways a parsed pattern may try to match that do not grow with the name, and its `.*`s."""
+    factor, stars = 1.0, 0
+    for op, arg in tree:
+        kind, more = str(op), (1.0, 0)
+        if kind in ("SUBPATTERN", "ASSERT", "ASSERT_NOT"):
+            more = _ways(arg[-1])
+        elif kind == "ATOMIC_GROUP":
+            more = _ways(arg)
+        elif kind == "BRANCH":
+            more = sum(_tries(*_ways(branch)) for branch in arg[1]), 0
+        elif kind == "GROUPREF_EXISTS":
+            more = sum(_tries(*_ways(branch)) for branch in arg[1:] if branch is not None), 0
+        elif kind in ("MAX_REPEAT", "MIN_REPEAT", "POSSESSIVE_REPEAT"):
+            more = _repeated(int(arg[0]), int(arg[1]), *_ways(arg[2]))
+        factor, stars = factor * more[0], stars + more[1]
+    return factor, stars
+
+
+def _repeated(least: int, most: int, factor: float, stars: int) -> tuple[float, int]:
+    if most == 1:
+        return factor * (2 - least), stars
+    if factor == 1 and stars == 0:
+        return (1.0, 0) if least == most else (1.0, 1)
+    # As floats: what is beyond all bounds is infinite, not an error.
+    each, times = math.log(_tries(factor, stars)), min(most, _LETTERS)
+    return (math.exp(each * times) if each * times < 700 else math.inf), 0
+
+
+def _tries(factor: float, stars: int) -> float:
+    return factor * math.comb(_LETTERS + stars, stars)
+
+
+def _correlate(raw: dict[str, Any], problems: list[Problem]) -> dict[str, Correlate]:
+    groups: dict[str, Correlate] = {}
+    for name, body in _named("correlate", raw, problems).items():
+        if not isinstance(body, dict):
+            message = f"a group is a mapping such as {{terms: [a, b], correlation: 0.8}}, given {shown(body)}"
+            problems.append(Problem(("correlate", name), message))
+            continue
+        terms = cast(dict[str, Any], body).get("terms")
+        where = ("correlate", name, "terms")
+        if isinstance(terms, list) and _too_many(cast(list[Any], terms), where, problems, _MOST_CORRELATED):
+            continue
+        group = _section(Correlate, cast(dict[str, Any], body), ("correlate", name), problems)
+        if group is not None:
+            groups[name] = group
+    return groups
+
+
+def _targets(raw: dict[str, Any], terms: object, problems: list[Problem]) -> dict[str, Target]:
     targets: dict[str, Target] = {}
+    unknown = 0
     for name, body in _named("targets", raw, problems).items():
         if not isinstance(body, dict):
             message = f"a target is a mapping such as {{torso_mass: 1.8}}, given {shown(body)}"
             problems.append(Problem(("targets", name), message))
             continue
         values = dict(cast(dict[str, Any], body))
+        if _too_many(values, ("targets", name), problems):
+            continue
         inside = values.pop("inside", False)
+        known = cast(dict[str, Any], terms) if isinstance(terms, dict) else {}
+        unknown += sum(key.partition(".")[0] not in known for key in values)
+        if unknown > _MOST_UNKNOWN:  # the nearest right word to each would be looked for
+            message = f"more than {_MOST_UNKNOWN} values in all name no term under randomize"
+            problems.append(Problem(("targets", name), message))
+            break
         if not isinstance(inside, bool):
             problems.append(
                 Problem(("targets", name, "inside"), f"must be true or false, given {shown(inside)}")

@@ -55,8 +55,9 @@ def plain_problems(
         limits = {k: f"{v:g}" if isinstance(v, float) else v for k, v in detail.get("ctx", {}).items()}
         wanted.setdefault(where, []).append(template.format(**limits))
         given[where] = _at(data, where)
+    above = {where[:depth] for where in wanted for depth in range(len(where))}
     for where, wants in wanted.items():
-        if any(where == other[: len(where)] for other in wanted if other != where):
+        if where in above:
             continue  # with a wrong item left out, pydantic finds the list too short as well
         hint = _nearest(wants, given[where])
         message = f"must be {' or '.join(dict.fromkeys(wants))}, given {shown(given[where])}{hint}"

@@ -107,6 +107,7 @@ def test_every_distribution_has_its_yaml_word():
         "log_uniform",
         "normal",
         "truncated_normal",
+        "bernoulli",
         "beta",
         "choice",
         "constant",

@@ -18,7 +18,7 @@ build-backend = "setuptools.build_meta"
 name = "wind-tunnel"
 version = "1.0"
 [project.entry-points."sim2real.randomizers"]
-air_density = "wind_tunnel:AirDensity"
+tunnel_air = "wind_tunnel:TunnelAir"
 broken = "wind_tunnel:Nowhere"
 [tool.setuptools]
 py-modules = ["wind_tunnel"]
@@ -28,7 +28,7 @@ from typing import ClassVar
 import numpy as np
 from randomizers import Fields, OperationTerm, Parameter, Randomizer
 
-class AirDensity(OperationTerm, Randomizer):
+class TunnelAir(OperationTerm, Randomizer):
     """Density of the air."""
     unit: ClassVar[str] = "kg/m^3"
     writes: ClassVar[tuple[str, ...]] = ("opt.density",)
@@ -40,7 +40,7 @@ class AirDensity(OperationTerm, Randomizer):
 SPEC = """
 env: Hopper-v5
 randomize:
-  by_name: {type: air_density, set: [0, 2 kg/m^3]}
+  by_name: {type: tunnel_air, set: [0, 2 kg/m^3]}
 """
 USE = """
 import json, sys
@@ -53,15 +53,15 @@ from sim2real.spec import Catalog, SpecError, load, load_text
 bundle = load(sys.argv[1], Catalog(nominal_model))
 env = make_worlds("Hopper-v5", {}, bundle.program, 3)
 env.reset(seed=0)
-path = open(sys.argv[1]).read().replace("air_density", "wind_tunnel:AirDensity")
+path = open(sys.argv[1]).read().replace("tunnel_air", "wind_tunnel:TunnelAir")
 by_path = load_text(path, "x", Catalog(nominal_model)).program
 try:
-    load_text(path.replace("AirDensity", "AirDensty"), "x", Catalog(nominal_model))
+    load_text(path.replace("TunnelAir", "TunelAir"), "x", Catalog(nominal_model))
     says = ""
 except SpecError as error:
     says = str(error)
 json.dump({
-    "listed": "air_density" in listed, "imported": imported, "says": says,
+    "listed": "tunnel_air" in listed, "imported": imported, "says": says,
     "density": [env.worlds.model(i).opt.density for i in range(3)],
     "values": env.worlds.values[:, 0].tolist(), "by_path": by_path.names,
 }, sys.stdout)
@@ -110,7 +110,7 @@ def test_an_installed_package_adds_a_randomizer(installed, tmp_path):
     assert told["listed"] and not told["imported"]
     assert told["density"] == told["values"] and len(set(told["values"])) == 3
     assert told["by_path"] == ["by_name"]
-    assert "'wind_tunnel:AirDensty' cannot be loaded" in told["says"]
+    assert "'wind_tunnel:TunelAir' cannot be loaded" in told["says"]
 
 
 @pytest.mark.parametrize(

@@ -227,6 +227,9 @@ def test_no_worlds_at_all_is_no_mistake():
         {"type": "friction", "select": ".*", "scale": [1, 2], "share": True},
         {"type": "mass", "select": "foot", "scale": [1, 2]},
         {"type": "visuals", "colors": 0.1, "camera": {"angle": 0.1}},
+        {"type": "gravity_tilt", "roll": 0.1},
+        {"type": "pseudo_inertia", "select": "foot|leg", "stretch": 0.1, "shift": 0.1},
+        {"type": "payload", "select": "foot|leg", "add": 1, "at": [0, 0, 0]},
     ):
         program = plant.program_on(HOPPER, it=body)
         assert all(len(rows) == 0 for rows in program.fields(np.zeros((0, program.d))).values())

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from randomizers import Delay, OperationTerm, Parameter, Randomizer, Uniform, lookup
+from randomizers import Delay, Distortion, OperationTerm, Parameter, Randomizer, Uniform, lookup
 from sim2real.spec import Program, ProgramError
 from spec.small import complaints, model, program
 
@@ -98,14 +98,24 @@ def test_a_wider_range_moves_no_other_term():
     assert (narrow.values(narrow.quantiles(*key))[:, 1] == wide.values(wide.quantiles(*key))[:, 1]).all()
 
 
-def test_delay_and_noise(everything):
+def test_delay_and_jitter(everything):
     v = np.repeat(everything.nominal[None], 2, axis=0)
     v[:, 5:] = [[0.01, 0.006, 0.3], [0.03, 0.007, 0.0]]
     assert everything.delay("action", v).tolist() == [0.01, 0.03]
     assert everything.delay("observation", v).tolist() == [0.006, 0.007]
-    assert everything.noise(v).tolist() == [0.3, 0.0]
-    assert everything.noisy
-    assert not program(f"{{{MASS}}}").program.noisy
+    assert everything.jitter("action", v).tolist() == [0, 0]
+    late = program(
+        "{j: {type: action_jitter, set: [0, 5 ms]}, d: {type: action_latency, set: 10 ms}}"
+    ).program
+    assert late.jitter("action", np.array([[0.004, 0.01]])).tolist() == [0.004]
+    assert late.longest_delay("action") == 0.015
+
+
+def test_terms_are_found_by_kind_and_path(everything):
+    assert [b.name for b in everything.terms(Delay)] == [b.name for b in everything.bound[-3:-1]]
+    assert [b.term.path for b in everything.terms(Delay, "observation")] == ["observation"]
+    assert [b.name for b in everything.terms(Distortion)] == [everything.bound[-1].name]
+    assert not list(everything.terms(Distortion, "action"))
 
 
 def test_longest_delay(everything):
@@ -158,7 +168,12 @@ def message(*terms):
         (MASS, 'x: {type: mass, select: ".*", scale: 2}', "(body_mass of upper, body_inertia of upper)"),
         (FLOOR, "x: {type: friction, select: floor, scale: 2}", "(geom_friction of floor)"),
         (PULL, "x: {type: gravity, scale: 2}", "(opt.gravity)"),
-        (MOTORS, "x: {type: motor_strength, select: elbow, scale: 2}", "actuator_gainprm of m2"),
+        (MOTORS.replace("motor_strength", "gear"), "x: {type: gear, select: elbow, scale: 2}", "gear of m2"),
+        (
+            "t: {type: gravity_tilt, roll: ±5 deg}",
+            "x: {type: gravity, scale: 2}",
+            "would undo 't' (opt.gravity): such terms act on what earlier ones leave; put 't' after 'x'",
+        ),
         (
             "x1: {type: damping, select: shoulder, scale: 2}",
             "x: {type: damping, select: shoulder, scale: 2}",
@@ -171,7 +186,6 @@ def message(*terms):
         ),
         (DELAY, "x: {type: action_latency, set: 1 ms}", "a second action_latency beside 'd'"),
         (SEEN, "x: {type: observation_latency, set: 1 ms}", "a second observation_latency beside 'o'"),
-        (NOISE, "x: {type: observation_noise, set: 1}", "a second observation_noise beside 'n'"),
         (
             DELAY,
             "x: {type: 'randomizers.signals:ActionLatency', set: 1 ms}",
@@ -202,6 +216,16 @@ def test_different_rows_and_fields_do_not_overlap():
         "e: {type: action_latency, set: 1 ms}, f: {type: observation_latency, set: 1 ms}}"
     ).program
     assert found.d == 6
+
+
+def test_terms_on_other_columns_or_on_what_is_left_do_not_overlap():
+    found = program(
+        "{" + FLOOR + ", r: {type: motor_strength, select: elbow, scale: 2}, " + MOTORS + ", " + PULL + ", "
+        "t: {type: gravity_tilt, roll: ±5 deg}, " + MASS + ", l: {type: payload, select: upper, add: 1}}"
+    ).program
+    fields = found.fields(np.array([[1, 2, 1, 3, 0, 0, 1.5, 0.5]]))
+    assert fields["actuator_gainprm"][0, :, 0].tolist() == [1, 6]
+    assert fields["body_mass"][0].tolist() == [0, 3.5, 1]
 
 
 def test_program_error_holds_every_problem():

@@ -6,8 +6,14 @@ Importing it registers the native tasks with Gymnasium as `sim2real/…`; everyt
 import ctypes
 import os
 import sys
+from typing import TYPE_CHECKING, Any
 
+from sim2real.envs.cures import cure_on_import
 from sim2real.envs.registry import register
+
+if TYPE_CHECKING:
+    from sim2real.envs.make import pixels as pixels
+    from sim2real.envs.make import randomize as randomize
 
 _OPENGL = {"egl": "libEGL.so.1", "osmesa": "libOSMesa.so.8"}
 
@@ -33,3 +39,13 @@ def _choose_opengl() -> None:
 
 _choose_opengl()
 register()
+cure_on_import()
+
+
+def __getattr__(name: str) -> Any:
+    """Load what needs the simulator on first use."""
+    if name not in ("randomize", "pixels"):
+        raise AttributeError(f"module 'sim2real' has no attribute '{name}'")
+    from sim2real.envs import make
+
+    return getattr(make, name)

@@ -16,6 +16,7 @@ from gymnasium.vector import VectorEnv
 from sim2real.agents import Agent, Loop, make_agent
 from sim2real.agents.registry import AGENTS
 from sim2real.envs import nominal_model
+from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import TaskVectorEnv, fixed
 from sim2real.progress import Progress
@@ -23,7 +24,7 @@ from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_ru
 from sim2real.spec import Bundle, Catalog, load
 
 Part = Literal["policy", "baseline"]
-CATALOG = Catalog(nominal_model, {name: entry.config for name, entry in AGENTS.items()})
+CATALOG = Catalog(nominal_model, {name: entry.config for name, entry in AGENTS.items()}, fit)
 LOG_EVERY = 1_000
 """Environment steps between rows of metrics.csv."""
 

@@ -13,6 +13,7 @@ import torch
 
 from sim2real.progress import Progress
 from sim2real.runs import RunError, open_run
+from sim2real.spec import SpecError
 from sim2real.train import Session, is_finished, start, train, train_part, trained_agent
 
 SMALL = """\
@@ -223,8 +224,16 @@ def test_it_trains_on_a_class_by_its_name(tmp_path, env):
     assert trained_agent(run)[1] == 200
 
 
-def test_latency_on_a_foreign_environment_is_refused(tmp_path):
+def test_it_trains_on_a_foreign_environment_with_latency(tmp_path):
     terms = "  delay: {type: action_latency, set: [0 ms, 20 ms]}"
-    run = start(spec(tmp_path, "Walker2d-v5", terms, 200), (), tmp_path / "run")
-    with pytest.raises(ValueError, match="latency needs a native task"):
-        train(run, Progress.silent())
+    path = spec(tmp_path, "gymnasium.envs.mujoco.walker2d_v5:Walker2dEnv", terms, 200)
+    run = start(path, (), tmp_path / "run")
+    train(run, Progress.silent())
+    assert trained_agent(run)[1] == 200
+
+
+def test_what_a_foreign_environment_cannot_take_is_refused_at_load(tmp_path):
+    terms = "  delay: {type: action_latency, set: [0 ms, 20 ms]}"
+    path = spec(tmp_path, "gymnasium.envs.classic_control:PendulumEnv", terms, 200)
+    with pytest.raises(SpecError, match="has no MuJoCo model"):
+        start(path, (), tmp_path / "run")

@@ -1,14 +1,19 @@
 """Makes environments from names and programs: one door for training, evaluation and Gymnasium."""
 
+import copy
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
-from sim2real.envs.registry import NATIVE, make_task, nominal_model
+from sim2real.envs.fit import fit, refuse_simplified
+from sim2real.envs.pixels import PixelObservation, VectorPixelObservation
+from sim2real.envs.registry import is_native, make_task, nominal_model
 from sim2real.envs.single import TaskEnv
 from sim2real.envs.vector import Domains, TaskVectorEnv
+from sim2real.envs.wrapper import RandomizedEnv, model_of
 from sim2real.spec import Catalog, Program, load
 
 
@@ -39,7 +44,7 @@ def make_worlds(
     Raises:
         ValueError: If it cannot be made or cannot be randomized.
     """
-    if name in NATIVE:
+    if is_native(name):
         task = make_task(name, options)
         task.compile()
         return TaskVectorEnv(task, num_envs, program, domains, seed, threads, same_step, render_mode)
@@ -65,14 +70,17 @@ def make_vector(
     """
     known = ("domains", "seed", "threads", "autoreset", "render_mode")
     own = {key: options.pop(key) for key in known if key in options}
-    terms = {}
-    if spec is not None:
-        bundle = load(spec, Catalog(nominal_model))
-        if bundle.spec.env != task:
-            raise ValueError(f"{spec} is a spec of {bundle.spec.env}, not of {task}")
-        terms, options = bundle.spec.randomize, {**bundle.spec.env_options, **options}
+    if spec is None:
+        made = make_task(task, options)
+        return TaskVectorEnv(made, num_envs, Program(made.compile(), {}), **own)
+    bundle = load(spec, Catalog(nominal_model, fit=fit))
+    if bundle.spec.env != task:
+        raise ValueError(f"{spec} is a spec of {bundle.spec.env}, not of {task}")
+    options = {**bundle.spec.env_options, **options}
     made = make_task(task, options)
-    return TaskVectorEnv(made, num_envs, Program(made.compile(), terms), **own)
+    # Options may change the model, so the terms are bound to the very one that is simulated.
+    program = fit(task, options, bundle.program.rebound(made.compile()))
+    return TaskVectorEnv(made, num_envs, program, **own)
 
 
 def make_single(task: str, spec: str | Path | None = None, **options: Any) -> TaskEnv:
@@ -81,3 +89,60 @@ def make_single(task: str, spec: str | Path | None = None, **options: Any) -> Ta
     Arguments and errors as for `make_vector`.
     """
     return TaskEnv(make_vector(task, 1, spec, autoreset=False, **options))
+
+
+def randomize(
+    env: gym.Env[Any, Any], spec: str | Path, seed: int = 0, domains: Domains | None = None
+) -> gym.Env[Any, Any]:
+    """Randomize any Gymnasium environment that simulates with MuJoCo, as a spec's `randomize` section says.
+
+    Args:
+        env: The environment, as `gym.make` or a class of your own makes it.
+        spec: A spec file; its `env` must be this environment's id, if it has one.
+        seed: Seed of the draws until `reset` is given one.
+        domains: Where the domains come from; by default the spec's whole source.
+
+    Returns:
+        The same environment, wrapped; for a native task (`sim2real/…`) a new one of its own kind.
+
+    Raises:
+        SpecError: If the spec is wrong.
+        ProgramError: With every term that this environment cannot take.
+        ValueError: If the spec is of another environment, or this one has no MuJoCo model.
+    """
+    if isinstance(env, VectorEnv):
+        raise ValueError('randomize takes single environments; for N worlds use gym.make_vec("sim2real/…")')
+    native = env.unwrapped if isinstance(env.unwrapped, TaskEnv) else None
+    model = native.vector.program.model if native is not None else copy.copy(model_of(env))
+    # The terms are bound to a copy of the environment's own model, whatever made it: the nominal one.
+    bundle = load(spec, Catalog(lambda name, options: model))
+    own = env.spec.id if env.spec is not None else None
+    if own is not None and bundle.spec.env not in (own, own.removeprefix("sim2real/")):
+        raise ValueError(f"{spec} is a spec of {bundle.spec.env}, not of {own}")
+    if native is not None:
+        vector = native.vector
+        program = fit(bundle.spec.env, {}, bundle.program)
+        made = TaskVectorEnv(vector.task, 1, program, domains, seed, 1, False, vector.render_mode)
+        return TaskEnv(made)
+    refuse_simplified(bundle.program)
+    return RandomizedEnv(env, bundle.program, domains, seed)
+
+
+def pixels(
+    env: Any, size: tuple[int, int] = (84, 84), camera: str | int | None = None, keep_state: bool = False
+) -> PixelObservation | VectorPixelObservation:
+    """Observe pictures of an environment, under the looks and lenses of its spec.
+
+    Args:
+        env: What `randomize`, `gym.make("sim2real/…")` or `gym.make_vec("sim2real/…")` made.
+        size: Width and height [pixel].
+        camera: Name of a camera of the model; None for the usual one.
+        keep_state: Observe a dictionary of `pixels` and `state`.
+
+    Raises:
+        ValueError: If it takes no pictures, or its spec delays or distorts observations, which pictures
+            would not follow.
+    """
+    if isinstance(env, VectorEnv):
+        return VectorPixelObservation(env, size, camera, keep_state)
+    return PixelObservation(env, size, camera, keep_state)

@@ -1,9 +1,10 @@
-"""Latency on the action and observation paths, exact to the physics step.
+"""The way from the policy's action to the plant, and from the plant to the policy's observation.
 
-A lag of L physics steps is L = k · frame_skip + r: k whole control steps and a remainder r. An action then
-takes effect r steps into a control step; an observation was taken r steps before the end of one. The
-environment cuts its control step at those places, so nothing is interpolated or rounded to control steps.
-Delayed signals keep their order, because the lag is constant within an episode.
+Both ways carry *packets*, one for each control step. An action's packet, distorted first, takes effect when
+it arrives: at its latency plus its jitter, exact to the physics step, never before an earlier one; a lost
+one never, so that the plant holds the last. An observation's packet is measured so that it is exactly its
+latency old when a control step ends, is distorted, and may come later or not at all; the policy reads the
+newest that has come. The environment cuts its control step where something happens: nothing is interpolated.
 
 NOTE: MuJoCo can delay actuators itself. That is not used: Fetch acts through a mocap body and has no actuator
 to delay, observations need the same treatment, and under RK4 the engine's delay reads the next control early.
@@ -11,185 +12,251 @@ Under the other integrators both are equal bit for bit (`tests/envs/test_latency
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import pairwise
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sim2real.envs.task import State, Task
-from sim2real.worlds import Worlds
+from randomizers import Distortion
+from sim2real.envs.packets import Transport
+from sim2real.spec import Bound, Moment, Program
 
 Ints = NDArray[np.int64]
 Floats = NDArray[Any]
+_PATHS = ("action", "observation")
 
 
-class DelayLine:
-    """Holds the last values of a signal for n worlds, and gives back old ones.
+class Plant(Protocol):
+    """What signals go to and come from: n worlds stepped together, or one."""
+
+    def act(self, ids: Ints, actions: Floats) -> None:
+        """Let actions (k, a) take effect in worlds (k,) from now on."""
+        ...
+
+    def look(self, ids: Ints, inside: bool) -> Floats:
+        """Measure the observation (k, o) of worlds (k,); `inside` says that a control step is under way."""
+        ...
+
+    def step(self, ids: Ints, nstep: int) -> None:
+        """Simulate physics steps in worlds (k,)."""
+        ...
+
+    def settle(self) -> None:
+        """End the control step, before its last observations."""
+        ...
+
+
+class Distortions:
+    """The distortions of one path, one after the other in the spec's order.
 
     Args:
+        program: Whose terms they are.
+        path: `action` or `observation`.
         num_worlds: n.
         width: Numbers in the signal.
-        longest: Longest lag [control steps].
+
+    Raises:
+        ValueError: If a term names a channel that the signal does not have.
     """
 
-    def __init__(self, num_worlds: int, width: int, longest: int) -> None:
-        self.memory = np.zeros((longest + 1, num_worlds, width))
-        self.head = 0
+    def __init__(self, program: Program, path: str, num_worlds: int, width: int) -> None:
+        self.terms: list[Bound[Distortion]] = list(program.terms(Distortion, path))
+        self.held = np.zeros((len(self.terms), num_worlds, width))
+        for bound in self.terms:
+            beyond = [c for c in bound.term.channels or () if c >= width]
+            if beyond:
+                raise ValueError(
+                    f"{bound.name}: channel {beyond[0]} does not exist; the {path} has {width} numbers"
+                )
 
-    def fill(self, ids: Ints, value: Floats) -> None:
-        """Forget the past of some worlds: every old value becomes `value` (k, width)."""
-        self.memory[:, ids] = value
-
-    def check(self, lag: Ints) -> None:
-        """Refuse lags [control steps] that reach beyond the memory.
-
-        Raises:
-            ValueError: If one does.
-        """
-        if lag.max(initial=0) >= len(self.memory):
-            raise ValueError(
-                f"a lag of {lag.max()} control steps is longer than the {len(self.memory) - 1} that the "
-                "source and the first domains needed"
-            )
-
-    def advance(self) -> None:
-        """Begin a new control step, whose value `put` then writes."""
-        self.head = (self.head + 1) % len(self.memory)
-
-    def put(self, ids: Ints, value: Floats) -> None:
-        """Write this control step's value of some worlds."""
-        self.memory[self.head, ids] = value
-
-    def get(self, ids: Ints, lag: Ints) -> Floats:
-        """Return the values (k, width) of `lag` (k,) control steps ago."""
-        return self.memory[(self.head - lag) % len(self.memory), ids]
-
-
-class Lag:
-    """The lag of each world on one path.
-
-    Args:
-        num_worlds: n.
-        frame_skip: Physics steps in a control step.
-
-    Attributes:
-        whole: Whole control steps, (n,).
-        rest: Physics steps beyond them, (n,), less than `frame_skip`.
-    """
-
-    def __init__(self, num_worlds: int, frame_skip: int) -> None:
-        self.frame_skip = frame_skip
-        self.whole = np.zeros(num_worlds, dtype=np.int64)
-        self.rest = np.zeros(num_worlds, dtype=np.int64)
-
-    def set(self, ids: Ints, seconds: Floats, timestep: float) -> None:
-        """Set the lag of some worlds to the nearest physics step."""
-        steps = np.rint(seconds / timestep).astype(np.int64)
-        self.whole[ids], self.rest[ids] = np.divmod(steps, self.frame_skip)
-
-    def longest(self, seconds: float, timestep: float) -> int:
-        """Return the control steps a delay line must hold for a lag of `seconds`."""
-        return int(np.ceil(np.rint(seconds / timestep) / self.frame_skip))
-
-
-def cuts(action: Lag, observation: Lag) -> Iterator[tuple[int, int]]:
-    """Yield the pieces (start, stop) of a control step in which nothing changes hands."""
-    frame_skip = action.frame_skip
-    places = {0, frame_skip, *action.rest.tolist()}
-    places |= {frame_skip - r for r in observation.rest.tolist()}
-    ordered = sorted(places)
-    yield from pairwise(ordered)
+    def __call__(self, values: Floats, ids: Ints, signal: Floats, moment: Moment, first: bool) -> Floats:
+        """Return the distorted signal (k, w) of worlds (k,), whose domains are `values` (k, d)."""
+        for bound, held in zip(self.terms, self.held, strict=True):
+            before = signal if first else held[ids]
+            draw = moment.draw(f"term:{bound.name}:signal")
+            changed = bound.term.distort(values[:, bound.columns], signal, before, draw)
+            if bound.term.channels is not None:
+                chosen = np.zeros(signal.shape[1], dtype=bool)
+                chosen[list(bound.term.channels)] = True
+                changed = np.where(chosen, changed, signal)
+            held[ids] = signal = changed
+        return signal
 
 
 class Signals:
-    """The way from the policy's action to the plant, and from the plant to the policy's observation.
+    """Both paths of n worlds.
 
     Args:
-        worlds: The plant.
-        task: How actions act and what is observed.
-        state: The task's live view of the worlds.
+        program: What may vary.
+        plant: The worlds.
+        num_worlds: n.
         sizes: Numbers in an action and in an observation.
-        longest: Longest lag [s] of the two paths.
+        frame_skip: Physics steps in a control step, of each world (n,).
+        timestep: Physics time step of each world (n,) [s].
+        longest: Longest delay [control steps] of the two paths, jitter included.
     """
 
     def __init__(
-        self, worlds: Worlds, task: Task, state: State, sizes: tuple[int, int], longest: tuple[float, float]
+        self,
+        program: Program,
+        plant: Plant,
+        num_worlds: int,
+        sizes: tuple[int, int],
+        frame_skip: Ints,
+        timestep: Floats,
+        longest: tuple[int, int],
     ) -> None:
-        n = worlds.num_worlds
-        self.worlds, self.task, self.state = worlds, task, state
-        self.timestep = float(worlds.program.model.opt.timestep)
-        self.action, self.observation = (Lag(n, task.frame_skip) for _ in range(2))
-        lengths = [self.action.longest(seconds, self.timestep) for seconds in longest]
-        self.sent = DelayLine(n, sizes[0], lengths[0])
-        self.seen = DelayLine(n, sizes[1], lengths[1])
-        self._all = np.arange(n)
-        self._fresh = np.zeros(n, dtype=bool)
+        self.program, self.plant = program, plant
+        self.frame_skip, self.timestep = frame_skip, timestep
+        self.sent, self.seen = (
+            Transport(program, path, num_worlds, size, most)
+            for path, size, most in zip(_PATHS, sizes, longest, strict=True)
+        )
+        self._distort = {
+            path: Distortions(program, path, num_worlds, size)
+            for path, size in zip(_PATHS, sizes, strict=True)
+        }
+        self.idle = not (self.sent.late or self.seen.late or any(d.terms for d in self._distort.values()))
+        self._all = np.arange(num_worlds)
+        self._dtype: Any = np.float64
+        self._measured = np.zeros((num_worlds, sizes[1]))
+        self.neutral = np.zeros(sizes[0])
+        """What the policy is taken to have said before an episode: rest."""
 
-    def reset(self, ids: Ints) -> None:
-        """Begin episodes: take the lags from the domains, and forget earlier actions and observations."""
-        program, values = self.worlds.program, self.worlds.values[ids]
-        self.action.set(ids, program.delay("action", values), self.timestep)
-        self.observation.set(ids, program.delay("observation", values), self.timestep)
-        for lag, line in ((self.action, self.sent), (self.observation, self.seen)):
-            line.check(lag.whole[ids])
-        self.sent.fill(ids, np.zeros((len(ids), self.sent.memory.shape[2])))
-        self.seen.fill(ids, self.task.observe(self.state.take(ids)))
-        self._fresh[ids] = True
+    def control(self, actions: Floats, values: Floats, moment: Moment) -> Floats:
+        """Simulate one control step of all worlds together, and return what the policy sees (n, o).
 
-    def run(self, actions: Floats) -> None:
-        """Simulate one control step with the policy's actions (n, nu), delayed as they are."""
-        self.sent.advance()
-        self.seen.advance()
-        self.sent.put(self._all, actions)
-        self._hold_neutral(actions.dtype)
-        for start, stop in cuts(self.action, self.observation):
-            due = np.flatnonzero(self.action.rest == start)
-            if len(due):
-                self._refresh(due, start)
-                arriving = self.sent.get(due, self.action.whole[due])
-                self.task.act(self.worlds, due, arriving.astype(actions.dtype))
-            self.worlds.step(stop - start)
-            if stop < self.task.frame_skip:
-                self._look(np.flatnonzero(self.observation.rest == self.task.frame_skip - stop))
-        self.task.settle(self.worlds)
-        on_time = np.flatnonzero(self.observation.rest == 0)
-        self.seen.put(on_time, self.task.observe(self.state)[on_time])
+        Args:
+            actions: What the policy does (n, a).
+            values: The worlds' domains (n, d).
+            moment: Their key.
+        """
+        if self.idle:  # the short way, equal to the other
+            self.plant.act(self._all, actions)
+            for steps, ids in self._groups():
+                self.plant.step(ids, steps)
+            self.plant.settle()
+            self.seen.active[:] = self.plant.look(self._all, False)
+            return self.seen.active.copy()
+        self.begin(actions, values, moment)
+        for steps, ids in self._groups():
+            self.simulate(ids, 0, steps)
+        return self.finish()
 
-    def received(self) -> Floats:
-        """Return what the policy sees now, (n, size)."""
-        return self.seen.get(self._all, self.observation.whole)
+    def _groups(self) -> Iterator[tuple[int, Ints]]:
+        """Yield worlds by their number of physics steps."""
+        for steps in np.unique(self.frame_skip):
+            yield int(steps), np.flatnonzero(self.frame_skip == steps)
 
-    def _hold_neutral(self, dtype: Any) -> None:
-        """Until its first action arrives, a plant that would do something on its own is told to rest."""
-        waiting = np.flatnonzero(self._fresh & (self.action.rest > 0))
-        if len(waiting):
-            self.task.act(self.worlds, waiting, np.zeros((len(waiting), self.sent.memory.shape[2]), dtype))
-        self._fresh[:] = False
+    def reset(self, ids: Ints, values: Floats, moment: Moment) -> None:
+        """Begin episodes in worlds (k,): forget the past, and measure the first observation.
 
-    def _look(self, ids: Ints) -> None:
-        if len(ids) == 0:
+        Args:
+            ids: The worlds.
+            values: Their domains (k, d).
+            moment: Their key.
+
+        Raises:
+            ValueError: If a delay is longer than the memory, or the observation is not as its space says.
+        """
+        self._tune(ids, values)
+        # What was said before the episode is still on its way, and arrives as any other packet.
+        ago = self.frame_skip[ids, None] * (1 + np.arange(int(self.sent.longest)))
+        earlier = self.sent.lag[ids, None] - ago
+        self.sent.reset(ids, np.repeat(self.neutral[None], len(ids), axis=0), earlier)
+        first = self._distort["observation"](values, ids, self.plant.look(ids, False), moment, True)
+        if first.shape[1] != self.seen.width:
+            raise ValueError(
+                f"the observation has {first.shape[1]} numbers, but its space has {self.seen.width}"
+            )
+        self.seen.reset(ids, first, np.zeros((len(ids), 0), dtype=np.int64))
+
+    def _tune(self, ids: Ints, values: Floats) -> None:
+        for transport in (self.sent, self.seen):
+            transport.tune(ids, values, self.timestep[ids], self.frame_skip[ids])
+
+    def begin(self, actions: Floats, values: Floats, moment: Moment) -> None:
+        """Send the policy's actions (n, a) at the beginning of a control step; worlds at `values` (n, d)."""
+        self._values, self._moment = values, moment
+        self._start = moment.steps * self.frame_skip
+        if self.program.drifts:
+            self._tune(self._all, values)
+        self._sent, self._dtype = np.array(actions, dtype=np.float64), actions.dtype
+        if self._distort["action"].terms:
+            first = moment.steps == 0
+            for ids, new in ((np.flatnonzero(first), True), (np.flatnonzero(~first), False)):
+                signal = self._sent[ids], moment.take(ids), new
+                self._sent[ids] = self._distort["action"](values[ids], ids, *signal)
+        if self.sent.late:
+            due = self._start + self.sent.lag
+            self.sent.send(self._all, self._sent, self.sent.arrival(due, values, self.timestep, moment))
+        self._look_at = self._start + self.frame_skip - self.seen.lag % self.frame_skip
+
+    def simulate(self, ids: Ints, start: int, stop: int) -> None:
+        """Simulate a part of the control step, from one of its physics steps to another, in some worlds."""
+        looks = self._look_at[ids] - self._start[ids]
+        for begin, end in pairwise(self._cuts(ids, looks, start, stop)):
+            self._arrive(ids, begin)
+            self.plant.step(ids, end - begin)
+            early = ids[looks == end]
+            if len(early) and end < self.frame_skip[ids[0]]:
+                self._look(early, True)
+
+    def _cuts(self, ids: Ints, looks: Ints, start: int, stop: int) -> list[int]:
+        """Return the physics steps at which something changes hands, with the first and the last."""
+        places = {start, stop, *looks.tolist()}
+        if self.sent.late:
+            places |= set((self.sent.pending(ids) - self._start[ids]).ravel().tolist())
+        return sorted(place for place in places if start <= place <= stop)
+
+    def finish(self) -> Floats:
+        """End the control step, and return what the policy sees (n, o)."""
+        self.plant.settle()
+        self._look(np.flatnonzero(self._look_at == self._start + self.frame_skip), False)
+        self._report()
+        return self.seen.active.copy()
+
+    def _arrive(self, ids: Ints, offset: int) -> None:
+        if self.sent.late:
+            fresh = self.sent.arrive(ids, self._start[ids] + offset)
+            if offset == 0:
+                # Until its first action arrives, a plant that would do something on its own is told to rest.
+                fresh |= self._moment.steps[ids] == 0
+            ids = ids[fresh]
+        elif offset == 0:
+            self.sent.active[ids] = self._sent[ids]
+        else:
             return
-        self._refresh(ids, 1)
-        self.seen.put(ids, self.task.observe(self.state.take(ids)))
+        if len(ids):
+            self.plant.act(ids, self.sent.active[ids].astype(self._dtype))
 
-    def _refresh(self, ids: Ints, start: int) -> None:
-        """Bring derived fields up to date inside a control step, where the task does so at its end."""
-        if self.task.settles and start > 0:
-            self.worlds.forward(ids, positions_only=True)
+    def _look(self, ids: Ints, inside: bool) -> None:
+        if len(ids):
+            self._measured[ids] = self.plant.look(ids, inside)
+
+    def _report(self) -> None:
+        """Distort what has been measured in this control step, and put it on its way."""
+        # The reset measured as step 0; a step's own measurement counts as the next.
+        values, moment = self._values, replace(self._moment, steps=self._moment.steps + 1)
+        signal = self._distort["observation"](values, self._all, self._measured, moment, False)
+        if not self.seen.late:
+            self.seen.active[:] = signal
+            return
+        due = self._start + (1 + self.seen.lag // self.frame_skip) * self.frame_skip
+        self.seen.send(self._all, signal, self.seen.arrival(due, values, self.timestep, moment))
+        self.seen.arrive(self._all, self._start + self.frame_skip)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is under way on both paths."""
-        lines = {"sent": self.sent, "seen": self.seen}
-        saved: dict[str, Any] = {k: (line.memory.copy(), line.head) for k, line in lines.items()}
-        return saved | {"fresh": self._fresh.copy()}
+        held = {path: distort.held.copy() for path, distort in self._distort.items()}
+        return {"sent": self.sent.state_dict(), "seen": self.seen.state_dict(), "held": held}
 
-    def load_state_dict(self, saved: dict[str, Any]) -> None:
-        """Continue from `state_dict`; the worlds must be in their domains already."""
-        values = self.worlds.values
-        program = self.worlds.program
-        self.action.set(self._all, program.delay("action", values), self.timestep)
-        self.observation.set(self._all, program.delay("observation", values), self.timestep)
-        for name, line in (("sent", self.sent), ("seen", self.seen)):
-            line.memory[:], line.head = saved[name]
-        self._fresh[:] = saved["fresh"]
+    def load_state_dict(self, saved: dict[str, Any], values: Floats) -> None:
+        """Continue from `state_dict`; worlds are in their domains (n, d) already."""
+        self._tune(self._all, values)
+        self.sent.load_state_dict(saved["sent"])
+        self.seen.load_state_dict(saved["seen"])
+        for path, held in saved["held"].items():
+            self._distort[path].held[:] = held

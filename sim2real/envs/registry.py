@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
 import inspect
+import os
+import sys
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
@@ -17,37 +20,98 @@ if TYPE_CHECKING:
 # Named here as text, so that listing and registering import no simulator.
 NATIVE = (
     "Hopper-v5",
+    "Walker2d-v5",
     "HalfCheetah-v5",
+    "Swimmer-v5",
+    "Ant-v5",
+    "Humanoid-v5",
+    "InvertedPendulum-v5",
     "InvertedDoublePendulum-v5",
+    "Reacher-v5",
     "Pusher-v5",
     "FetchReach-v4",
     "FetchReachDense-v4",
     "FetchPush-v4",
     "FetchPushDense-v4",
+    "FetchSlide-v4",
+    "FetchSlideDense-v4",
+    "FetchPickAndPlace-v4",
+    "FetchPickAndPlaceDense-v4",
+    "AdroitHandDoor-v1",
+    "AdroitHandDoorSparse-v1",
 )
 
 
 def make_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
-    """Make a native task by its name, such as `FetchPushDense-v4`.
+    """Make a native task by its name, such as `FetchPushDense-v4`, or your own as `package.module:Class`.
 
     Raises:
         ValueError: If there is none, or it does not know an option.
     """
     from randomizers.words import did_you_mean
-    from sim2real.envs.tasks import TASKS
 
-    if name not in NATIVE:
-        raise ValueError(f"unknown environment '{name}'{did_you_mean(name, NATIVE)}")
     given = dict(options or {})
-    if "Dense" in name:
-        given.setdefault("reward_type", "dense")
-    made = TASKS[name.replace("Dense", "")]
+    made = own_task(name)
+    if made is None and name in NATIVE:
+        from sim2real.envs.tasks import TASKS
+
+        for reward_type in ("Dense", "Sparse"):
+            if reward_type in name:
+                given.setdefault("reward_type", reward_type.lower())
+        made = TASKS[name.replace("Dense", "").replace("Sparse", "")]
+    if made is None:
+        raise ValueError(f"unknown environment '{name}'{did_you_mean(name, NATIVE)}")
     known = list(inspect.signature(made).parameters)
     for key in given:
         if key not in known:
             hint = did_you_mean(key, known) if known else "; it takes none"
             raise ValueError(f"{name} has no option '{key}'{hint}")
+    if inspect.isabstract(made):
+        missing = ", ".join(sorted(made.__abstractmethods__))
+        raise ValueError(f"{name} cannot be made: it does not define {missing}")
     return made(**given)
+
+
+def is_native(name: str) -> bool:
+    """Return whether `make_task` makes it: a native task's name, or a `package.module:Class` of a `Task`.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    return name in NATIVE or own_task(name) is not None
+
+
+def own_task(name: str) -> type[Task] | None:
+    """Return the `Task` class that `package.module:Class` names; None for every other environment.
+
+    Raises:
+        ValueError: If there is no such class.
+    """
+    if ":" not in name:
+        return None
+    from sim2real.envs.task import Task
+
+    found = load_class(name)
+    return found if isinstance(found, type) and issubclass(found, Task) else None
+
+
+def load_class(name: str) -> Any:
+    """Import what `package.module:Class` names; modules are also looked for in the working directory.
+
+    Raises:
+        ValueError: If there is no such module or class.
+    """
+    module, _, attribute = name.partition(":")
+    here = os.getcwd()
+    # The console script does not have it on the path, `python -m` does.
+    if here not in sys.path:
+        sys.path.append(here)
+    try:
+        return getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"environment '{name}' cannot be loaded: {error}") from None
+    except (Exception, SystemExit) as error:  # whatever else a module does while it is imported
+        raise ValueError(f"environment '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def nominal_model(name: str, options: Mapping[str, Any] | None = None) -> mujoco.MjModel:
@@ -56,7 +120,7 @@ def nominal_model(name: str, options: Mapping[str, Any] | None = None) -> mujoco
     Raises:
         ValueError: If there is no such environment, or it does not know an option.
     """
-    if name in NATIVE:
+    if is_native(name):
         return make_task(name, options).compile()
     from sim2real.envs.foreign import foreign_model
 

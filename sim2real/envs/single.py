@@ -1,10 +1,12 @@
 """One world as a plain `gymnasium.Env`, for libraries that know no vector environments."""
 
+from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
 
+from sim2real.envs.task import GoalTask
 from sim2real.envs.vector import TaskVectorEnv
 
 
@@ -28,7 +30,17 @@ class TaskEnv(gym.Env[Any, Any]):
         """Begin the next episode; see `TaskVectorEnv.reset`."""
         super().reset(seed=seed)
         observation, infos = self.vector.reset(seed=seed)
-        return _only(observation), _only(infos)
+        domain = {"domain": self.applied} if self.vector.program.d else {}
+        return _only(observation), _only(infos) | domain
+
+    @property
+    def applied(self) -> Any:
+        """The world's domain (d,) as applied; see `TaskVectorEnv.applied`."""
+        return self.vector.applied[0]
+
+    def picture(self, width: int = 480, height: int = 480, camera: Any = None) -> Any:
+        """Return a picture (height, width, 3); see `TaskVectorEnv.picture`."""
+        return self.vector.picture(0, width, height, camera)
 
     def step(self, action: Any) -> tuple[Any, float, bool, bool, dict[str, Any]]:
         """Advance by one control step; see `TaskVectorEnv.step`."""
@@ -36,9 +48,16 @@ class TaskEnv(gym.Env[Any, Any]):
         ends = bool(terminated[0]), bool(truncated[0])
         return _only(observation), float(reward[0]), *ends, _only(infos)
 
-    def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
-        """Return the reward of goals; see `TaskVectorEnv.compute_reward`."""
-        return self.vector.compute_reward(achieved_goal, desired_goal, info)
+    @property
+    def compute_reward(self) -> Callable[..., Any]:
+        """`TaskVectorEnv.compute_reward`; an attribute only where the task has goals, as libraries expect.
+
+        Raises:
+            AttributeError: If the task has no goals.
+        """
+        if not isinstance(self.vector.task, GoalTask):
+            raise AttributeError("this task has no goals")
+        return self.vector.compute_reward
 
     def render(self) -> Any:
         """Return a picture (480, 480, 3), or None without a render mode."""

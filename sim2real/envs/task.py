@@ -1,8 +1,11 @@
 """What a task is: array functions on a batch of worlds, with operations that NumPy and torch share."""
 
+import subprocess
+import sys
 import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -103,6 +106,10 @@ class Task(ABC):
         """Hand actions (k, nu) of some worlds to the actuators."""
         worlds.bind("ctrl")[ids] = action
 
+    def advance(self, worlds: Worlds, ids: Ints | None, nstep: int) -> None:
+        """Simulate physics steps in worlds (k,), or in all if None."""
+        worlds.step(nstep, ids)
+
     def settle(self, worlds: Worlds) -> None:
         """Do what the environment does after its physics steps; nothing, for most."""
         return
@@ -110,16 +117,33 @@ class Task(ABC):
     settles: ClassVar[bool] = False
     """Whether `settle` brings derived fields up to date, so that observations inside a step must too."""
 
+    general: tuple[str, ...] = ()
+    """Bodies whose centre of mass may move: MuJoCo must not compile a free one in its simplified form."""
+
     def compile(self) -> mujoco.MjModel:
-        """Compile the nominal model, with a camera for pictures; prepare what `reset_state` needs."""
-        spec = mujoco.MjSpec.from_file(str(self.xml))
-        if not isinstance(self.view, str):
-            add_view(spec, **self.view)
-        self.prepare(spec)
-        with warnings.catch_warnings():
-            # Gymnasium's half_cheetah.xml uses it.
-            warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
-            return spec.compile()
+        """Compile the nominal model, with a camera for pictures; prepare what `reset_state` needs.
+
+        Raises:
+            ValueError: If the file cannot be used; names it, and says why in MuJoCo's own words.
+        """
+        file = self.xml
+        if not type(self).__module__.startswith("sim2real."):
+            try_file(file)
+        try:
+            spec = mujoco.MjSpec.from_file(str(file))
+            if not isinstance(self.view, str):
+                add_view(spec, **self.view)
+            self.prepare(spec)
+            for name in self.general:
+                spec.body(name).simple = 0
+            with warnings.catch_warnings():
+                # Gymnasium's half_cheetah.xml uses it.
+                warnings.filterwarnings("ignore", message=".*settotalmass", category=UserWarning)
+                model = spec.compile()
+            _refuse_nonsense(model)
+        except (ValueError, RuntimeError, mujoco.FatalError) as error:
+            raise ValueError(str(error) if str(file) in str(error) else f"{file}: {error}") from None
+        return model
 
     def dress(self, model: mujoco.MjModel) -> None:
         """Change a copy of the model, used for pictures only; nothing, for most."""
@@ -133,6 +157,63 @@ class Task(ABC):
     def camera(self) -> str:
         """Name of the camera pictures are taken from."""
         return self.view if isinstance(self.view, str) else "view"
+
+
+def try_file(file: Path) -> None:
+    """Let another process compile an MJCF file that is not ours: some crash MuJoCo, and some never end.
+
+    Mistakes that MuJoCo names itself are left to who compiles it here.
+
+    Raises:
+        ValueError: If it is no regular file, or MuJoCo crashes, runs out of memory or takes too long.
+    """
+    if file.exists() and not file.is_file():
+        raise ValueError(f"{file}: not a regular file")
+    if file.exists() and (why := _fate(str(file), file.stat().st_mtime_ns)):
+        raise ValueError(f"{file}: {why}")
+
+
+@cache
+def _fate(file: str, changed: int) -> str:
+    command = [sys.executable, "-P", "-c", _TRIAL, file]
+    try:
+        done = subprocess.run(command, capture_output=True, stdin=subprocess.DEVNULL, timeout=PATIENCE)
+    except subprocess.TimeoutExpired:
+        return f"MuJoCo has not compiled it after {PATIENCE:g} s"
+    if done.returncode < 0:
+        return f"MuJoCo crashes when it compiles it (signal {-done.returncode})"
+    said = done.stdout.decode(errors="replace").strip()
+    return f"MuJoCo fails when it compiles it: {said}" if said else ""
+
+
+PATIENCE = 60.0
+"""Longest time [s] that MuJoCo may take to compile a file that is not ours."""
+
+# Without a limit, a file of a line that asks for all memory takes down more than this process.
+_TRIAL = """
+import sys
+import mujoco
+try:
+    import resource
+    resource.setrlimit(resource.RLIMIT_AS, (1 << 32, resource.getrlimit(resource.RLIMIT_AS)[1]))
+except (ImportError, ValueError, OSError):
+    pass
+try:
+    mujoco.MjSpec.from_file(sys.argv[1]).compile()
+except ValueError:
+    pass
+except (Exception, MemoryError) as error:
+    print(error or type(error).__name__)
+"""
+
+
+def _refuse_nonsense(model: mujoco.MjModel) -> None:
+    """Refuse what MuJoCo compiles and cannot simulate."""
+    if not model.opt.timestep > 0:
+        raise ValueError(f"the time step must be above 0 s, given {model.opt.timestep:g}")
+    for name in ("body_pos", "body_quat", "geom_pos", "qpos0", "key_qpos", "actuator_ctrlrange"):
+        if np.isnan(getattr(model, name)).any():
+            raise ValueError(f"{name} holds what is not a number")
 
 
 class GoalTask(Task):

@@ -4,32 +4,35 @@ from collections.abc import Callable
 from typing import Any
 
 import gymnasium as gym
-import mujoco
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from sim2real.envs.paths import Signals
+from sim2real.envs.pictures import Photographer
+from sim2real.envs.plants import Forces, TaskPlant, applied, clocked
 from sim2real.envs.task import GoalTask, Random, State, Task
-from sim2real.spec import Program, Stream
-from sim2real.worlds import Studio, Worlds
+from sim2real.spec import Moment, Program
+from sim2real.worlds import Worlds
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Domains = Callable[[int, Ints, Ints], Floats]
-"""Gives the domains (k, d) of worlds (k,) in their episodes (k,), for a seed."""
+Domains = Callable[[int, Ints, Ints, Floats], Floats]
+"""Gives the domains (k, d) of worlds (k,) in their episodes (k,) at a time (k,) [s], for a seed."""
 
 
 def from_source(program: Program) -> Domains:
     """Draw every episode's domain from the whole source."""
-    return lambda seed, worlds, episodes: program.values(program.quantiles(seed, worlds, episodes))
+    return lambda seed, worlds, episodes, time: program.values(
+        program.quantiles(seed, worlds, episodes, time)
+    )
 
 
 def fixed(values: Floats) -> Domains:
-    """Keep world i in domain `values[i]`; one row (d,) is for all."""
+    """Keep world i in domain `values[i]`; one row (d,) is for all. Nothing drifts."""
     rows = np.atleast_2d(values)
-    return lambda seed, worlds, episodes: rows[worlds % len(rows)]
+    return lambda seed, worlds, episodes, time: rows[worlds % len(rows)]
 
 
 class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
@@ -78,9 +81,17 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         size = self._observation_size
         self.goal = np.zeros((num_envs, self._goal_size))
         self.state = State({name: self.worlds.bind(name) for name in task.reads} | {"goal": self.goal})
-        self.signals = Signals(self.worlds, task, self.state, (self._actions, size), self._longest_delays())
+        self.period = task.frame_skip * float(self.program.model.opt.timestep)
+        self._forces = Forces(self.program)
+        self._frame_skip = np.full(num_envs, task.frame_skip)
+        plant = TaskPlant(self.worlds, task, self.state)
+        clock = self._frame_skip, self.worlds.timestep
+        sizes = self._actions, size
+        self.signals = Signals(self.program, plant, num_envs, sizes, *clock, self._longest_delays())
         self._last = np.zeros((num_envs, size))
-        self._studios: dict[tuple[int, int], tuple[Studio, mujoco.MjModel, mujoco.MjData]] = {}
+        self._photographer: Photographer | None = None
+        self.before_reset: Callable[[Ints], None] = lambda ids: None
+        """Called with the worlds whose episodes have ended, before they reset themselves."""
 
     def _describe(self) -> None:
         model, task = self.program.model, self.task
@@ -98,11 +109,23 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             "render_fps": round(1 / (model.opt.timestep * task.frame_skip)),
         }
 
-    def _longest_delays(self) -> tuple[float, float]:
+    def _longest_delays(self) -> tuple[int, int]:
         # Fixed domains may lie outside the source, so a first look at them counts too.
-        probe = self.domains(self._seed, self._all, np.zeros(self.num_envs, dtype=np.int64))
-        longest = self.program.longest_delay
-        return longest("action", probe), longest("observation", probe)
+        episodes = np.zeros(self.num_envs, dtype=np.int64)
+        probe = self.domains(self._seed, self._all, episodes, np.zeros(self.num_envs))
+        action, observation = (self.program.longest_delay(p, probe) for p in ("action", "observation"))
+        return int(np.ceil(action / self.period)) + 1, int(np.ceil(observation / self.period)) + 1
+
+    @property
+    def applied(self) -> Floats:
+        """The domains (n, d) as applied: latencies rounded to physics steps, drifts as they stand now.
+
+        It is what a policy may see as privileged information; columns are named by `program.names`.
+        """
+        return applied(self.program, self.worlds.values, self.period)
+
+    def _moment(self) -> Moment:
+        return Moment(self._seed, self._all, self.episodes, self.steps)
 
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """Return the reward of goals (n, g) reached when others were wanted, for hindsight relabelling.
@@ -138,7 +161,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         """Advance all worlds by one control step; see `gymnasium.vector.VectorEnv.step`."""
         actions = np.asarray(actions).reshape(self.num_envs, self._actions)
         before = State({name: self.worlds.bind(name).copy() for name in self.task.remembers})
-        self.signals.run(actions)
+        self._disturb()
+        seen = self.signals.control(actions, self.worlds.values, self._moment())
         self.steps += 1
         failed = self.worlds.failed.copy()
         # A failed world may hold any number.
@@ -148,11 +172,12 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         terminated = np.asarray(self.task.terminated(self.state)) | failed
         truncated = (self.steps >= self.task.max_episode_steps) & ~failed
         infos = self._infos(failed)
-        observation = self._observation()
+        observation = self._observation(seen)
         ended = terminated | truncated
         if ended.any() and self._autoreset:
             ids = np.flatnonzero(ended)
             self._keep_final(infos, observation, ended, ids)
+            self.before_reset(ids)
             self._begin(ids)
             observation = self._observation()
         return observation, reward, terminated, truncated, infos
@@ -167,28 +192,26 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             return None
         return tuple(self.picture(world) for world in range(self.num_envs))
 
-    def picture(self, world: int, width: int = 480, height: int = 480) -> NDArray[np.uint8]:
-        """Return a picture (height, width, 3) of one world, in its own looks.
+    def picture(
+        self, world: int, width: int = 480, height: int = 480, camera: str | int | None = None
+    ) -> NDArray[np.uint8]:
+        """Return a picture (height, width, 3) of one world in its own looks; from the task's view by default.
 
         Raises:
             RenderingUnavailableError: If there is no OpenGL.
         """
-        # All worlds share one OpenGL context: textures and meshes are those of the nominal model.
-        if (width, height) not in self._studios:
-            model = self.worlds.model(world)
-            self._studios[width, height] = Studio(model, width, height), model, mujoco.MjData(model)
-        studio, model, data = self._studios[width, height]
-        self.task.dress(self.worlds.model(world, model))
-        self.worlds.data(world, data)
-        mujoco.mj_forward(model, data)
+        self._photographer = self._photographer or Photographer(self.program)
         goal = [(self.goal[world], 0.025, (1.0, 0.2, 0.2, 1.0))] if self._goal_size == 3 else []
-        return studio.render(data, self.task.camera, goal)
+        draw = self._moment().take(np.array([world])).draw
+        view = self.task.camera if camera is None else camera
+        return self._photographer.of_world(
+            self.worlds, world, width, height, view, draw, self.task.dress, goal
+        )
 
     def close_extras(self, **kwargs: Any) -> None:
-        """Free the renderers."""
-        for studio, _, _ in self._studios.values():
-            studio.close()
-        self._studios.clear()
+        """Free the renderer."""
+        if self._photographer is not None:
+            self._photographer.close()
 
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the future depends on."""
@@ -210,7 +233,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             ValueError: If it is of another number of worlds or another model.
         """
         self.worlds.load_state_dict(saved["worlds"])
-        self.signals.load_state_dict(saved["signals"])
+        self._frame_skip[:], _ = clocked(self.program, self.worlds.values, self.period)
+        self.signals.load_state_dict(saved["signals"], self.worlds.values)
         self._seed, self.failures = saved["seed"], list(saved["failures"])
         for name, array in (
             ("episodes", self.episodes),
@@ -224,14 +248,28 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.episodes[ids] += 1
         self.steps[ids] = 0
         self._logged[ids] = False
-        self.worlds.set_domains(ids, self.domains(self._seed, ids, self.episodes[ids]))
+        values = self.domains(self._seed, ids, self.episodes[ids], np.zeros(len(ids)))
+        self._frame_skip[ids], timestep = clocked(self.program, values, self.period)
+        self.worlds.set_domains(ids, values, timestep)
         self.worlds.reset(ids)
         start = self.task.reset_state(Random(self._seed, ids, self.episodes[ids]))
         for name, value in start.items():
             target = self.goal if name == "goal" else self.worlds.bind(name)
             target[ids] = value
         self.worlds.forward(ids)
-        self.signals.reset(ids)
+        self.signals.reset(ids, values, self._moment().take(ids))
+
+    def _disturb(self) -> None:
+        """Move drifting domains on, and set the forces of this control step."""
+        if self.program.drifts:
+            time = np.asarray(self.steps * self.period, dtype=np.float64)
+            values = self.domains(self._seed, self._all, self.episodes, time)
+            moved = np.flatnonzero((values != self.worlds.values).any(axis=1))
+            if len(moved):
+                self.worlds.set_domains(moved, values[moved])
+        if self._forces:
+            forces = self._forces(self.worlds.values, self.period, self._moment())
+            self.worlds.bind("xfrc_applied")[:] = forces.reshape(self.worlds.bind("xfrc_applied").shape)
 
     def _infos(self, failed: NDArray[np.bool_]) -> dict[str, Any]:
         infos: dict[str, Any] = {}
@@ -250,14 +288,9 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         values = dict(zip(self.program.names, self.worlds.values[world].tolist(), strict=True))
         return {key: int(value) for key, value in where.items()} | {"values": values}
 
-    def _observation(self) -> Any:
-        seen = self.signals.received()
+    def _observation(self, seen: Any = None) -> Any:
+        seen = self.signals.seen.active.copy() if seen is None else seen
         lost = self.worlds.failed & (self.steps > 0)
-        if self.program.noisy:
-            std = self.program.noise(self.worlds.values)[:, None]
-            stream = Stream(self._seed, "observation_noise")
-            size = seen.shape[1]
-            seen += std * stream.normal(self._all, self.episodes, size, self.steps * size)
         seen[lost] = self._last[lost]
         self._last[:] = seen
         if not isinstance(self.task, GoalTask):

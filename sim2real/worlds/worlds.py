@@ -8,6 +8,7 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
+from randomizers import Clock
 from sim2real.spec import Program
 
 Floats = NDArray[np.float64]
@@ -44,6 +45,7 @@ class Worlds:
 
     Attributes:
         values: The domain of each world, (n, d).
+        timestep: The physics time step of each world, (n,) [s].
         failed: Worlds whose current episode is void, (n,) bool; cleared by `reset`, except where MuJoCo
             refused the domain.
     """
@@ -59,7 +61,10 @@ class Worlds:
         # What only a renderer reads, such as the headlight, is no per-world field of the engine.
         unseen = [name for name in program.writes if name not in MODEL_FIELDS]
         self._visual = {name: program.fields(self.values)[name] for name in unseen}
-        self._derives = any(name in _DERIVE or name.startswith("opt.") for name in self._expanded)
+        self.timestep = np.full(num_worlds, program.model.opt.timestep)
+        self._clocks = self.batch.expand("opt.timestep") if any(True for _ in program.terms(Clock)) else None
+        edited = [*self._expanded, *([] if self._clocks is None else ["opt.timestep"])]
+        self._derives = any(name in _DERIVE or name.startswith("opt.") for name in edited)
         self._warning: NDArray[np.int32] = self.batch.warning
         self._finite = [self.batch.bind(name) for name in ("qpos", "qvel")]
 
@@ -67,15 +72,19 @@ class Worlds:
         """Return the live (n, ...) array of an MjData field; see `mujoco.batch.Batch.bind`."""
         return self.batch.bind(name)
 
-    def set_domains(self, ids: Ints, values: Floats) -> None:
+    def set_domains(self, ids: Ints, values: Floats, timestep: Floats | None = None) -> None:
         """Put worlds into domains, starting from the nominal model.
 
         Args:
             ids: Worlds (k,).
             values: Their domains (k, d).
+            timestep: Their physics time steps (k,) [s]; None leaves them.
         """
         self.values[ids] = values
-        if not self.program.writes:
+        if timestep is not None and self._clocks is not None:
+            self.timestep[ids] = timestep
+            self._clocks[ids] = timestep.reshape(len(ids), *self._clocks.shape[1:])
+        if not self.program.writes and self._clocks is None:
             return
         fields = self.program.fields(values)
         for name, array in (self._expanded | self._visual).items():
@@ -124,7 +133,8 @@ class Worlds:
     def state_dict(self) -> dict[str, Any]:
         """Return everything that the future depends on, as arrays."""
         state = {name: self.batch.bind(name).copy() for name in STATE_FIELDS}
-        return {"state": state, "values": self.values.copy(), "failed": self.failed.copy()}
+        copies = {"values": self.values.copy(), "timestep": self.timestep.copy()}
+        return {"state": state, "failed": self.failed.copy(), **copies}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from `state_dict`, bit for bit.
@@ -137,7 +147,7 @@ class Worlds:
                 raise ValueError(
                     f"saved worlds have {name} {array.shape}, here {self.batch.bind(name).shape}"
                 )
-        self.set_domains(np.arange(self.num_worlds), saved["values"])
+        self.set_domains(np.arange(self.num_worlds), saved["values"], saved["timestep"])
         for name, array in saved["state"].items():
             self.batch.bind(name)[:] = array
         self.forward(positions_only=True)

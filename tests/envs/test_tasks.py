@@ -6,6 +6,7 @@ import pytest
 import torch
 
 from sim2real.envs import NATIVE, make_task, nominal_model
+from sim2real.envs.make import make_vector
 from sim2real.envs.task import GoalTask, State, add_view
 from sim2real.envs.vector import TaskVectorEnv
 
@@ -85,3 +86,87 @@ def test_a_view_is_that_of_mujocos_free_camera():
         eye = scene.camera[0]
         seen.append(np.concatenate([eye.pos, eye.forward, eye.up]))
     np.testing.assert_allclose(seen[1], seen[0], atol=1e-6)
+
+
+def run(env, actions):
+    rows = []
+    for action in actions:
+        observation, reward, *_ = env.step(action)
+        goals = observation if isinstance(observation, dict) else {"observation": observation}
+        rows.append(np.concatenate([*goals.values(), reward[:, None]], 1))
+    return np.array(rows)
+
+
+@pytest.mark.parametrize("name", [*(name for name in NATIVE if "Dense" not in name)])
+def test_a_saved_task_continues_bit_for_bit(name):
+    # What the last physics step left, and no state field holds, must not be lost with the process.
+    env, other = (TaskVectorEnv(make_task(name), 3, threads=1) for _ in range(2))
+    env.reset(seed=5)
+    other.reset(seed=1)
+    low, high = env.single_action_space.low, env.single_action_space.high
+    actions = np.random.default_rng(0).uniform(low, high, (24, 3, len(low)))
+    run(env, actions[:9])
+    saved = env.state_dict()
+    ahead = run(env, actions[9:])
+    other.load_state_dict(saved)
+    np.testing.assert_array_equal(run(other, actions[9:]), ahead)
+
+
+@pytest.mark.parametrize("name", ["Ant-v5", "Humanoid-v5", "FetchPickAndPlace-v4", "AdroitHandDoor-v1"])
+def test_worlds_do_not_see_each_other(name):
+    few, many = (TaskVectorEnv(make_task(name), n, threads=2) for n in (2, 9))
+    few.reset(seed=3)
+    many.reset(seed=3)
+    low, high = few.single_action_space.low, few.single_action_space.high
+    actions = np.random.default_rng(0).uniform(low, high, (30, 9, len(low)))
+    np.testing.assert_array_equal(run(few, actions[:, :2]), run(many, actions)[:, :2])
+
+
+@pytest.mark.parametrize("name", ["Ant-v5", "Humanoid-v5"])
+def test_contact_forces_carry_the_robots_weight(name):
+    env = TaskVectorEnv(make_task(name), 2, autoreset=False)
+    env.reset(seed=0)
+    state, still = env.state, np.zeros((2, env._actions))
+    assert not env.task.forces(state).any()
+    pushed = []
+    for _ in range(300):
+        env.step(still)
+        pushed.append(np.array(env.task.forces(state)[:, 1:, 5].sum(1)))
+    model = env.program.model
+    np.testing.assert_allclose(np.mean(pushed[200:], 0), 9.81 * model.body_mass.sum(), rtol=0.03)
+
+
+@pytest.mark.parametrize("value", [np.nan, 1e150])
+@pytest.mark.parametrize("name", ["Ant-v5", "Humanoid-v5", "FetchPickAndPlace-v4"])
+def test_a_world_that_fails_spoils_no_other(name, value):
+    good, bad = (TaskVectorEnv(make_task(name), 3, threads=1) for _ in range(2))
+    good.reset(seed=0)
+    bad.reset(seed=0)
+    low, high = good.single_action_space.low, good.single_action_space.high
+    actions = np.random.default_rng(0).uniform(low, high, (8, 3, len(low)))
+    np.testing.assert_array_equal(run(bad, actions[:4]), run(good, actions[:4]))
+    bad.worlds.bind("qvel")[1, 0] = value
+    spoilt = run(bad, actions[4:])
+    np.testing.assert_array_equal(spoilt[:, [0, 2]], run(good, actions[4:])[:, [0, 2]])
+    assert np.isfinite(spoilt).all() and len(bad.failures) == 1
+
+
+def test_ants_late_observation_is_the_whole_one_of_its_physics_step(tmp_path):
+    # Half a control step old, contact forces included, as a plain MuJoCo would have them then.
+    spec = tmp_path / "late.yaml"
+    spec.write_text("env: Ant-v5\nrandomize:\n  late: {type: observation_latency, set: 20 ms}\n")
+    env = make_vector("Ant-v5", 2, spec, autoreset=False)
+    env.reset(seed=0)
+    model, touched = env.program.model, 0
+    data = mujoco.MjData(model)
+    data.qpos[:], data.qvel[:] = env.worlds.bind("qpos")[1], env.worlds.bind("qvel")[1]
+    for action in np.random.default_rng(0).uniform(-1, 1, (60, 2, 8)):
+        seen = env.step(action)[0][1]
+        data.ctrl[:] = action[1]
+        mujoco.mj_step(model, data, nstep=3)
+        mujoco.mj_rnePostConstraint(model, data)
+        forces = np.clip(data.cfrc_ext[1:], -1, 1).ravel()
+        touched += forces.any()
+        np.testing.assert_allclose(seen, np.concatenate([data.qpos[2:], data.qvel, forces]), atol=1e-9)
+        mujoco.mj_step(model, data, nstep=2)
+    assert touched > 10

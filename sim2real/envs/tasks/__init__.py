@@ -1,18 +1,51 @@
-"""Native tasks, each equal to the Gymnasium environment it is named after."""
+"""Native tasks, each equal to the Gymnasium environment it is named after; and the base of your own."""
 
 from sim2real.envs.task import Task
-from sim2real.envs.tasks.fetch import FetchPush, FetchReach
-from sim2real.envs.tasks.locomotion import HalfCheetah, Hopper
-from sim2real.envs.tasks.pendulum import InvertedDoublePendulum
+from sim2real.envs.tasks.adroit import AdroitHandDoor
+from sim2real.envs.tasks.ant import Ant
+from sim2real.envs.tasks.fetch import FetchReach
+from sim2real.envs.tasks.fetch_objects import FetchPickAndPlace, FetchPush, FetchSlide
+from sim2real.envs.tasks.humanoid import Humanoid
+from sim2real.envs.tasks.locomotion import HalfCheetah, Hopper, Swimmer, Walker2d
+from sim2real.envs.tasks.mjcf import MjcfTask
+from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulum
 from sim2real.envs.tasks.pusher import Pusher
+from sim2real.envs.tasks.reacher import Reacher
 
 TASKS: dict[str, type[Task]] = {
     "Hopper-v5": Hopper,
+    "Walker2d-v5": Walker2d,
     "HalfCheetah-v5": HalfCheetah,
+    "Swimmer-v5": Swimmer,
+    "Ant-v5": Ant,
+    "Humanoid-v5": Humanoid,
+    "InvertedPendulum-v5": InvertedPendulum,
     "InvertedDoublePendulum-v5": InvertedDoublePendulum,
+    "Reacher-v5": Reacher,
     "Pusher-v5": Pusher,
     "FetchReach-v4": FetchReach,
     "FetchPush-v4": FetchPush,
+    "FetchSlide-v4": FetchSlide,
+    "FetchPickAndPlace-v4": FetchPickAndPlace,
+    "AdroitHandDoor-v1": AdroitHandDoor,
 }
 
-__all__ = ["TASKS", "FetchPush", "FetchReach", "HalfCheetah", "Hopper", "InvertedDoublePendulum", "Pusher"]
+__all__ = [
+    "TASKS",
+    "AdroitHandDoor",
+    "Ant",
+    "FetchPickAndPlace",
+    "FetchPush",
+    "FetchReach",
+    "FetchSlide",
+    "HalfCheetah",
+    "Hopper",
+    "Humanoid",
+    "InvertedDoublePendulum",
+    "InvertedPendulum",
+    "MjcfTask",
+    "Pusher",
+    "Reacher",
+    "Swimmer",
+    "Walker2d",
+]

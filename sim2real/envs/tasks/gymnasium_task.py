@@ -1,48 +1,31 @@
 """What the native copies of Gymnasium's own MuJoCo environments share."""
 
 from pathlib import Path
-from typing import Any, ClassVar
 
-import gymnasium as gym
 import gymnasium.envs.mujoco
 import mujoco
-import numpy as np
 
-from sim2real.envs.task import Array, Random, State, Task
+from sim2real.envs.task import Array, State
+from sim2real.envs.tasks.mjcf import MjcfTask
 
 ASSETS = Path(gymnasium.envs.mujoco.__file__).parent / "assets"
 
 
-class GymnasiumTask(Task):
-    """A task on one of Gymnasium's models, observed as `observation_size` numbers."""
-
-    file: ClassVar[str]
-    observation_size: ClassVar[int]
-    max_episode_steps: int = 1000
+class GymnasiumTask(MjcfTask):
+    """A task on one of Gymnasium's models."""
 
     @property
     def xml(self) -> Path:
         """Gymnasium's own file."""
         return ASSETS / self.file
 
-    def compile(self) -> mujoco.MjModel:
-        """Compile, and remember the model's reference pose and control period."""
-        model = super().compile()
-        self.qpos0, self.nv = np.array(model.qpos0), model.nv
-        self.dt = model.opt.timestep * self.frame_skip
-        return model
 
-    def spaces(self, model: mujoco.MjModel) -> tuple[gym.Space[Any], gym.spaces.Box]:
-        """Return the unbounded observation space, and the actuators' control range."""
-        low, high = model.actuator_ctrlrange.astype(np.float32).T
-        return (
-            gym.spaces.Box(-np.inf, np.inf, (self.observation_size,), np.float64),
-            gym.spaces.Box(low, high, dtype=np.float32),
-        )
+class Runner(GymnasiumTask):
+    """A task that goes far."""
 
-    def uniform_start(self, random: Random, scale: float) -> Array:
-        """Return qpos (n, nq): the reference pose with uniform noise of ± `scale`."""
-        return self.qpos0 + random.uniform(-scale, scale, len(self.qpos0))
+    def dress(self, model: mujoco.MjModel) -> None:
+        """Let the floor go on for ever in pictures, as it does for contacts; a fast runner leaves it."""
+        model.geom("floor").size[:2] = 0
 
 
 def control_cost(action: Array, weight: float) -> Array:

@@ -1,19 +1,9 @@
-"""Planar running: `Hopper-v5` and `HalfCheetah-v5`."""
+"""Planar motion: `Hopper-v5`, `Walker2d-v5`, `HalfCheetah-v5` and `Swimmer-v5`."""
 
 from typing import ClassVar
 
-import mujoco
-
 from sim2real.envs.task import Array, Random, State, namespace
-from sim2real.envs.tasks.gymnasium_task import GymnasiumTask, control_cost, forward_velocity
-
-
-class Runner(GymnasiumTask):
-    """What the running tasks share."""
-
-    def dress(self, model: mujoco.MjModel) -> None:
-        """Let the floor go on for ever in pictures, as it does for contacts; a fast runner leaves it."""
-        model.geom("floor").size[:2] = 0
+from sim2real.envs.tasks.gymnasium_task import Runner, control_cost, forward_velocity
 
 
 class Hopper(Runner):
@@ -52,6 +42,40 @@ class Hopper(Runner):
         return ~self._healthy(state)
 
 
+class Walker2d(Runner):
+    """Two legs walk forward without falling."""
+
+    file = "walker2d_v5.xml"
+    frame_skip = 4
+    observation_size = 17
+    remembers: ClassVar[tuple[str, ...]] = ("qpos",)
+
+    def reset_state(self, random: Random) -> dict[str, Array]:
+        """Start within ±5e-3 of the reference pose, at rest within the same."""
+        return {
+            "qpos": self.uniform_start(random, 5e-3),
+            "qvel": random.uniform(-5e-3, 5e-3, self.nv),
+        }
+
+    def observe(self, state: State) -> Array:
+        """Return positions without x, and velocities clipped to ±10: (n, 17)."""
+        xp = namespace(state.qpos)
+        return xp.concatenate([state.qpos[:, 1:], xp.clip(state.qvel, -10, 10)], 1)
+
+    def _healthy(self, state: State) -> Array:
+        z, angle = state.qpos[:, 1], state.qpos[:, 2]
+        return (z > 0.8) & (z < 2.0) & (abs(angle) < 1.0)
+
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return forward velocity + 1 while healthy − 1e-3 ‖action‖²."""
+        alive = self._healthy(state) * 1.0
+        return forward_velocity(before, state, self.dt) + alive - control_cost(action, 1e-3)
+
+    def terminated(self, state: State) -> Array:
+        """Return which have fallen."""
+        return ~self._healthy(state)
+
+
 class HalfCheetah(Runner):
     """A planar two-legged cheetah runs forward; it cannot fall out of the task."""
 
@@ -71,3 +95,24 @@ class HalfCheetah(Runner):
     def reward(self, before: State, state: State, action: Array) -> Array:
         """Return forward velocity − 0.1 ‖action‖²."""
         return forward_velocity(before, state, self.dt) - control_cost(action, 0.1)
+
+
+class Swimmer(Runner):
+    """Three links swim forward in a plane of viscous fluid."""
+
+    file = "swimmer.xml"
+    frame_skip = 4
+    observation_size = 8
+    remembers: ClassVar[tuple[str, ...]] = ("qpos",)
+
+    def reset_state(self, random: Random) -> dict[str, Array]:
+        """Start within ±0.1 of the reference pose, at rest within the same."""
+        return {"qpos": self.uniform_start(random, 0.1), "qvel": random.uniform(-0.1, 0.1, self.nv)}
+
+    def observe(self, state: State) -> Array:
+        """Return angles and velocities: (n, 8)."""
+        return namespace(state.qpos).concatenate([state.qpos[:, 2:], state.qvel], 1)
+
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return forward velocity − 1e-4 ‖action‖²."""
+        return forward_velocity(before, state, self.dt) - control_cost(action, 1e-4)

@@ -1,9 +1,37 @@
-"""Balancing: `InvertedDoublePendulum-v5`."""
+"""Balancing: `InvertedPendulum-v5` and `InvertedDoublePendulum-v5`."""
 
 from typing import Any, ClassVar
 
 from sim2real.envs.task import Array, Random, State, namespace
 from sim2real.envs.tasks.gymnasium_task import GymnasiumTask
+
+
+class InvertedPendulum(GymnasiumTask):
+    """A cart balances a pole."""
+
+    file = "inverted_pendulum.xml"
+    frame_skip = 2
+    observation_size = 4
+    view: ClassVar[str | dict[str, Any]] = {
+        "lookat": (0.0, 0.0, 0.2), "distance": 2.6, "azimuth": 90.0, "elevation": -8.0,
+    }  # fmt: skip
+
+    def reset_state(self, random: Random) -> dict[str, Array]:
+        """Start within ±0.01 of upright, at rest within the same."""
+        return {"qpos": self.uniform_start(random, 0.01), "qvel": random.uniform(-0.01, 0.01, self.nv)}
+
+    def observe(self, state: State) -> Array:
+        """Return cart position, angle, and their velocities: (n, 4)."""
+        return namespace(state.qpos).concatenate([state.qpos, state.qvel], 1)
+
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return 1 while up."""
+        return 1.0 * ~self.terminated(state)
+
+    def terminated(self, state: State) -> Array:
+        """Return where the pole leans more than 0.2 rad."""
+        finite = namespace(state.qpos).isfinite(self.observe(state)).all(1)
+        return ~finite | (abs(state.qpos[:, 1]) > 0.2)
 
 
 class InvertedDoublePendulum(GymnasiumTask):

@@ -50,11 +50,10 @@ def test_inspect_shows_parameters_effects_and_targets(tmp_path):
 
 def test_inspect_tells_of_a_term_that_changes_nothing(tmp_path):
     spec = tmp_path / "s.yaml"
-    # Pusher's object touches nothing that grips: contacts are frictionless (condim 1).
-    spec.write_text("env: Pusher-v5\nrandomize:\n  f: {type: friction, select: object, scale: [0.1, 10]}\n")
+    spec.write_text("env: Hopper-v5\nrandomize:\n  d: {type: observation_latency, set: [0, 0.5 ms]}\n")
     code, text = call("inspect", spec)
     assert code == 0, text
-    assert "NO EFFECT" in text
+    assert "NO EFFECT" in text and "below half a physics step (1 ms)" in text
 
 
 def test_a_bad_spec_exits_with_2_and_every_mistake(tmp_path):

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import gymnasium as gym
 import numpy as np
+import pytest
 
-from randomizers import nominal_field
 from sim2real.envs import nominal_model
-from sim2real.spec import load_text
+from sim2real.spec import Program, load_text
 from sim2real.train import CATALOG
+from sim2real.worlds import Worlds
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -32,26 +33,28 @@ def test_the_first_command_stands_within_a_hundred_words():
 
 
 def test_the_spec_shown_loads():
-    (spec,) = blocks("yaml")
+    spec, more = blocks("yaml")
     bundle = load_text(spec, "README.yaml", CATALOG)
     assert list(bundle.targets) == ["heavy", "ice", "laggy"]
+    program = load_text(f"env: Hopper-v5\n{more}", "README.yaml", CATALOG).program
+    assert program.drifts and program.d == 3
 
 
+@pytest.mark.filterwarnings("ignore:.*out of date", "ignore:.*Deprecat")
 def test_the_environments_shown_are_made(tmp_path, monkeypatch):
     shown = run(blocks("python")[0], tmp_path, monkeypatch)
     assert shown["env"].num_envs == 64
     assert isinstance(shown["one"], gym.Env)
+    assert shown["hand"].reset(seed=0)[1]["domain"].shape == (shown["hand"].program.d,)
+    assert shown["seen"].reset(seed=0)[0].shape == (64, 64, 64, 3)
 
 
 def test_the_randomizer_shown_is_nominal_at_nominal(tmp_path, monkeypatch):
-    cls = run(blocks("python")[1], tmp_path, monkeypatch)["GravityTilt"]
-    term, model = cls(type="gravity_tilt"), nominal_model("Hopper-v5")
-    nominal = [p.nominal for p in term.parameters(model).values()]
-    fields = {"opt.gravity": np.repeat(nominal_field(model, "opt.gravity")[None], 2, axis=0)}
-    term.apply(np.array([nominal, [0.1, 0.2]]), model, fields)
-    np.testing.assert_array_equal(fields["opt.gravity"][0], model.opt.gravity)
-    # Turning a vector keeps its length, but for rounding.
-    np.testing.assert_allclose(np.linalg.norm(fields["opt.gravity"][1]), 9.81, rtol=1e-14)
+    cls = run(blocks("python")[1], tmp_path, monkeypatch)["SlipResistance"]
+    program = Program(nominal_model("Hopper-v5"), {"slip": cls(type="slip")})
+    worlds = Worlds(program, 2)
+    worlds.set_domains(np.arange(2), np.array([program.nominal, [4.0]]))
+    assert [worlds.model(i).opt.impratio for i in range(2)] == [program.model.opt.impratio, 4.0]
 
 
 def test_every_folder_and_file_it_names_is_there():

@@ -22,7 +22,7 @@ LADDER: dict[str, dict[str, dict[str, object]]] = {
     "friction": {"friction": {"type": "friction", "select": ".*", "scale": [0.5, 1.5], "share": True}},
     "+ mass": {"mass": {"type": "mass", "select": ".*", "scale": [0.7, 1.3]}},
     "+ motor strength": {"strength": {"type": "motor_strength", "select": ".*", "scale": [0.8, 1.2]}},
-    "+ gravity, latency, noise": {
+    "friction, mass, motor strength, gravity, latency, noise": {
         "gravity": {"type": "gravity", "scale": [0.9, 1.1]},
         "latency": {"type": "action_latency", "set": ["0 ms", "40 ms"]},
         "noise": {"type": "observation_noise", "set": [0, 0.02]},
@@ -32,8 +32,9 @@ LADDER: dict[str, dict[str, dict[str, object]]] = {
 
 def reset() -> None:
     """Cost of a reset that draws a new domain, per world, against a plain reset of the same worlds."""
-    rows = [row for task in TASKS for row in reset_rows(task)]
-    write("reset", rows)
+    ladders = [reset_rows(task) for task in TASKS]
+    write("reset", [row for ladder in ladders for row in ladder])
+    insert("bench-reset", table([ladder[-1] for ladder in ladders]))
 
 
 def reset_rows(name: str) -> list[dict[str, str]]:
@@ -78,17 +79,20 @@ def in_turn(calls: dict[str, Callable[[], object]]) -> dict[str, list[float]]:
 
 
 def write(name: str, rows: list[dict[str, str]]) -> None:
-    """Print rows as a markdown table, and write them as CSV and into the README."""
-    head = list(rows[0])
-    lines = [head, ["---"] * len(head), *[[row[key] for key in head] for row in rows]]
-    table = "\n".join(f"| {' | '.join(line)} |" for line in lines)
-    print(table)
+    """Print rows as a markdown table, and write them as CSV."""
+    print(table(rows))
     RESULTS.mkdir(parents=True, exist_ok=True)
     with (RESULTS / f"{name}.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, head)
+        writer = csv.DictWriter(file, list(rows[0]))
         writer.writeheader()
         writer.writerows(rows)
-    insert(f"bench-{name}", table)
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """Return rows as a markdown table."""
+    head = list(rows[0])
+    lines = [head, ["---"] * len(head), *[[row[key] for key in head] for row in rows]]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 BENCHES: dict[str, Callable[[], None]] = {"reset": reset}

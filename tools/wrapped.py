@@ -21,7 +21,7 @@ warnings.simplefilter("ignore")  # other packages' own, of old versions and unbo
 import gymnasium as gym  # noqa: E402
 import numpy as np  # noqa: E402
 import yaml  # noqa: E402
-from reproduce import RESULTS, ROOT, insert, write  # noqa: E402
+from reproduce import RESULTS, write  # noqa: E402
 
 import sim2real  # noqa: E402
 from sim2real.envs.hosts import Host, sensed  # noqa: E402
@@ -275,7 +275,7 @@ def table(rows: list[dict[str, str]]) -> str:
 
 
 def main() -> None:
-    """Examine all environments, or those named; write assets/results/envs, and README's table."""
+    """Examine all environments, or those named; write assets/results/envs."""
     parser = argparse.ArgumentParser(prog="tools/wrapped", description=__doc__)
     parser.add_argument("ids", nargs="*", help="environments; without any, all")
     chosen = parser.parse_args().ids
@@ -293,8 +293,6 @@ def main() -> None:
     write(path, rows)
     text = table(rows)
     (folder / "wrapped.md").write_text(text + "\n")
-    if "<!-- wrapped -->" in (ROOT / "README.md").read_text():
-        insert("wrapped", text)
 
 
 if __name__ == "__main__":

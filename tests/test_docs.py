@@ -12,7 +12,8 @@ DOCS = ROOT / "assets" / "docs"
 
 
 def rows(name):
-    table = [line for line in (DOCS / name).read_text().splitlines() if line.startswith("|")]
+    first = (DOCS / name).read_text().partition("\n## ")[0]
+    table = [line for line in first.splitlines() if line.startswith("|")]
     return [[cell.strip() for cell in re.split(r"(?<!\\)\|", line)[1:-1]] for line in table[2:]]
 
 

@@ -5,6 +5,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -27,6 +28,19 @@ the nominal model bit for bit; N worlds equal N loops of `mj_step`; only the row
 survives a worker process; both ends are reached; draws are keyed), and those that name it.
 
 {table}
+
+## When values are drawn
+
+`when:` of any term. Drifts move the quantile, so that no value leaves its distribution; a target stays where
+it is.
+
+{schedules}
+
+## Distributions
+
+Behind `scale`, `add`, `set` and the components, beside a number, `[low, high]` and `±10 %`.
+
+{distributions}
 """
 TRAPS_PAGE = """\
 # Traps, planted and found
@@ -49,7 +63,28 @@ def randomizers() -> str:
         first = (cls.__doc__ or "").strip().splitlines()[0]
         proofs = sum(f"[{name}-" in test for test in contract) + naming.get(name, 0)
         rows.append([f"`{name}`", first, acts_on(cls), unit(cls), bounds(cls), str(proofs)])
-    return RANDOMIZERS.format(count=len(BUILTIN), table=markdown(rows))
+    tables = {"table": rows, "schedules": schedules(), "distributions": distributions()}
+    pages = {name: markdown(table) for name, table in tables.items()}
+    return RANDOMIZERS.format(count=len(BUILTIN), **pages)
+
+
+def schedules() -> list[list[str]]:
+    """Return the rows of every schedule."""
+    from randomizers.schedule import MEANING, Schedule
+
+    shown = {kind: f"{{{kind}: 2 s}}" if Schedule(kind).drifts else kind for kind in MEANING}
+    return [["when", "meaning"], *[[f"`{shown[kind]}`", what] for kind, what in MEANING.items()]]
+
+
+def distributions() -> list[list[str]]:
+    """Return the rows of every distribution."""
+    from randomizers.distributions import BY_NAME
+
+    rows = [["name", "numbers", "what it is"]]
+    for name, cls in BY_NAME.items():
+        numbers = ", ".join(field.name for field in fields(cls))
+        rows.append([f"`{{{name}: …}}`", numbers, (cls.__doc__ or "").splitlines()[0]])
+    return rows
 
 
 def acts_on(cls: type) -> str:

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from randomizers import Randomizer
+from randomizers import Distortion, Randomizer
 from randomizers.inertia import general_bodies
 from randomizers.words import listing
+from sim2real.envs.paths import refuse_channels
 from sim2real.envs.registry import is_native, make_task
 from sim2real.envs.wrapper import needs_steps
 from sim2real.spec import Problem, Program, ProgramError
@@ -24,10 +25,13 @@ def fit(name: str, options: Mapping[str, Any], program: Program) -> Program:
         ValueError: If the environment cannot be made.
     """
     if is_native(name):
+        task = make_task(name, options)
+        if any(bound.term.channels for bound in program.terms(Distortion)):
+            for path, width in zip(("observation", "action"), task.sizes(task.compile()), strict=True):
+                refuse_channels(program, path, width)
         bodies = [program.model.body(i).name for ids in simplified(program).values() for i in ids]
         if not bodies:
             return program
-        task = make_task(name, options)
         task.general = tuple(dict.fromkeys(bodies))
         return program.rebound(task.compile())
     refuse_simplified(program)

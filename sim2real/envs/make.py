@@ -99,7 +99,7 @@ def randomize(
     Args:
         env: The environment, as `gym.make` or a class of your own makes it.
         spec: A spec file; its `env` must be this environment's id, if it has one.
-        seed: Seed of the draws until `reset` is given one.
+        seed: Seed of the draws until `reset` is given one; environments with the same one draw alike.
         domains: Where the domains come from; by default the spec's whole source.
 
     Returns:

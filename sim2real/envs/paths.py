@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from randomizers import Distortion
 from sim2real.envs.packets import Transport
-from sim2real.spec import Bound, Moment, Program
+from sim2real.spec import Bound, Moment, Problem, Program, ProgramError
 
 Ints = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -48,6 +48,22 @@ class Plant(Protocol):
         ...
 
 
+def refuse_channels(program: Program, path: str, width: int) -> None:
+    """Refuse distortions of numbers that a signal does not have.
+
+    Raises:
+        ProgramError: With every such term.
+    """
+    problems: list[Problem] = []
+    for bound in program.terms(Distortion, path):
+        beyond = [channel for channel in bound.term.channels or () if channel >= width]
+        if beyond:
+            message = f"channel {beyond[0]} does not exist; the {path} has {width} numbers"
+            problems.append(Problem(("randomize", bound.name, "channels"), message))
+    if problems:
+        raise ProgramError(problems)
+
+
 class Distortions:
     """The distortions of one path, one after the other in the spec's order.
 
@@ -58,18 +74,13 @@ class Distortions:
         width: Numbers in the signal.
 
     Raises:
-        ValueError: If a term names a channel that the signal does not have.
+        ProgramError: With every term that names a channel which the signal does not have.
     """
 
     def __init__(self, program: Program, path: str, num_worlds: int, width: int) -> None:
         self.terms: list[Bound[Distortion]] = list(program.terms(Distortion, path))
         self.held = np.zeros((len(self.terms), num_worlds, width))
-        for bound in self.terms:
-            beyond = [c for c in bound.term.channels or () if c >= width]
-            if beyond:
-                raise ValueError(
-                    f"{bound.name}: channel {beyond[0]} does not exist; the {path} has {width} numbers"
-                )
+        refuse_channels(program, path, width)
 
     def __call__(self, values: Floats, ids: Ints, signal: Floats, moment: Moment, first: bool) -> Floats:
         """Return the distorted signal (k, w) of worlds (k,), whose domains are `values` (k, d)."""

@@ -145,6 +145,12 @@ class Task(ABC):
             raise ValueError(str(error) if str(file) in str(error) else f"{file}: {error}") from None
         return model
 
+    def sizes(self, model: mujoco.MjModel) -> tuple[int, int]:
+        """Return how many numbers an observation, without goals, and an action have."""
+        space, actions = self.spaces(model)
+        sensed = space["observation"] if isinstance(space, gym.spaces.Dict) else space
+        return gym.spaces.flatdim(sensed), gym.spaces.flatdim(actions)
+
     def dress(self, model: mujoco.MjModel) -> None:
         """Change a copy of the model, used for pictures only; nothing, for most."""
         return

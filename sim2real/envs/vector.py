@@ -100,9 +100,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.action_space = batch_space(self.single_action_space, self.num_envs)
         space = self.single_observation_space
         goals = isinstance(space, gym.spaces.Dict)
-        self._observation_size = gym.spaces.flatdim(space["observation"] if goals else space)
+        self._observation_size, self._actions = task.sizes(model)
         self._goal_size = gym.spaces.flatdim(space["desired_goal"]) if goals else 0
-        self._actions = gym.spaces.flatdim(self.single_action_space)
         self.metadata = {
             "autoreset_mode": AutoresetMode.SAME_STEP if self._autoreset else AutoresetMode.DISABLED,
             "render_modes": ["rgb_array"],

@@ -8,7 +8,8 @@ from scipy import stats
 from sim2real.envs import make_task
 from sim2real.envs.plants import applied, clocked
 from sim2real.envs.vector import TaskVectorEnv, fixed
-from sim2real.spec import Program
+from sim2real.spec import Program, SpecError, load_text
+from sim2real.train import CATALOG
 
 HOPPER, CHEETAH, PUSH = "Hopper-v5", "HalfCheetah-v5", "FetchPush-v4"
 
@@ -146,8 +147,15 @@ def test_channels_say_which_numbers_are_distorted():
 
 
 def test_a_channel_that_does_not_exist_is_refused():
-    with pytest.raises(ValueError, match="it: channel 17 does not exist; the observation has 17 numbers"):
+    with pytest.raises(ValueError, match="channel 17 does not exist; the observation has 17 numbers"):
         env_of(CHEETAH, it={"type": "observation_noise", "set": 0.1, "channels": [17]})
+
+
+@pytest.mark.parametrize("env", [HOPPER, "gymnasium.envs.mujoco.hopper_v5:HopperEnv"])
+def test_a_channel_that_does_not_exist_is_refused_at_load_with_its_line(env):
+    text = f"env: {env}\nrandomize:\n  n:\n    type: observation_noise\n    set: 0.1\n    channels: [11]\n"
+    with pytest.raises(SpecError, match=r"s\.yaml:6: randomize\.n\.channels: channel 11 does not exist"):
+        load_text(text, "s.yaml", CATALOG)
 
 
 @pytest.mark.parametrize(

@@ -48,7 +48,10 @@ DISTORTIONS = {
     "dead": {"type": "dead_zone", "set": 0.05},
 }
 CLOCK = {"clock": {"type": "timestep", "scale": {"choice": [0.5]}}, "old": OLD}
-BODY = {HOPPER: "torso", CHEETAH: "torso", PUSH: "object0", PUSHER: "object", DOOR: "latch"}
+HUMAN = "Humanoid-v5"
+BODY = {
+    HOPPER: "torso", CHEETAH: "torso", PUSH: "object0", PUSHER: "object", DOOR: "latch", HUMAN: "torso",
+}  # fmt: skip
 
 
 def weight(name):
@@ -99,8 +102,11 @@ def same_start(env, batch):
     batch.signals.reset(np.arange(1), worlds.values, batch._moment())
 
 
-@pytest.mark.parametrize("case", CASES)
-@pytest.mark.parametrize("name", [HOPPER, CHEETAH, PUSH, PUSHER, DOOR])
+# A humanoid's speed is that of its centre of mass: where masses drift, the two read it before and after.
+BOTH = [(n, c) for n in BODY for c in CASES if n != HUMAN or "and" not in c]
+
+
+@pytest.mark.parametrize("name, case", BOTH)
 def test_step_by_step_equal_to_the_batched_path(name, case):
     terms = {key: plant.read_term(body) for key, body in CASES[case](name).items()}
     task = make_task(name)
@@ -114,7 +120,8 @@ def test_step_by_step_equal_to_the_batched_path(name, case):
     same_start(env, batch)
     # Fetch's observation is a sum in another order. The native door hangs on a mocap body, so its hand's
     # motion differs in the last bit, which contacts then magnify.
-    tolerance = {PUSH: 1e-12, DOOR: 1e-5}.get(name, 0)
+    # The humanoid's contact forces are computed anew by a solver that stops before it has converged.
+    tolerance = {PUSH: 1e-12, DOOR: 1e-5, HUMAN: 1e-9}.get(name, 0)
     rng = np.random.default_rng(0)
     for _ in range(25 if name == DOOR else 40):
         action = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)

@@ -15,7 +15,7 @@ class Humanoid(ContactForceTask):
     file = "humanoid.xml"
     frame_skip = 5
     observation_size = 348
-    reads: ClassVar[tuple[str, ...]] = (*ContactForceTask.reads, *_MORE)
+    reads: ClassVar[tuple[str, ...]] = (*ContactForceTask.reads, *_MORE, "ctrl")
     remembers: ClassVar[tuple[str, ...]] = ("time", "userdata", "subtree_com")
 
     def reset_state(self, random: Random) -> dict[str, Array]:
@@ -34,10 +34,11 @@ class Humanoid(ContactForceTask):
         return xp.concatenate([state.qpos[:, 2:], state.qvel, inertia, velocity, *forces], 1)
 
     def reward(self, before: State, state: State, action: Array) -> Array:
-        """Return 1.25 · forward velocity + 5 while healthy − 0.1 ‖action‖² − 5e-7 ‖forces‖² (10 at most)."""
+        """Return 1.25 · forward velocity + 5 while healthy − 0.1 ‖ctrl‖² − 5e-7 ‖forces‖² (10 at most)."""
         xp = namespace(state.qpos)
         contact = xp.clip(5e-7 * (self.forces(state) ** 2).sum((1, 2)), None, 10.0)
-        control = control_cost(xp.asarray(action, dtype=xp.float64), 0.1)
+        # The original charges what reached the actuators, which latency makes another than `action`.
+        control = control_cost(state.ctrl, 0.1)
         alive = 5.0 * self._healthy(state)
         return 1.25 * self.travelled(before, state) + alive - (control + contact)
 

@@ -4,6 +4,7 @@ Importing it registers the native tasks with Gymnasium as `sim2real/…`; everyt
 """
 
 import ctypes
+import importlib
 import os
 import sys
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,17 @@ def _choose_opengl() -> None:
     os.environ["MUJOCO_GL"] = "disable"
 
 
+def _tell_mujoco() -> None:
+    """Let MuJoCo read the choice again where it was imported first, as by gymnasium-robotics."""
+    reader = sys.modules.get("mujoco.rendering.classic.gl_context")
+    if reader is not None:
+        importlib.reload(reader)
+
+
+_had = os.environ.get("MUJOCO_GL")
 _choose_opengl()
+if os.environ.get("MUJOCO_GL") != _had:
+    _tell_mujoco()
 register()
 cure_on_import()
 

@@ -53,3 +53,15 @@ def test_without_opengl_worlds_run_and_a_picture_says_what_to_install():
     assert out.returncode == 0, out.stderr
     assert "apt-get install libegl1" in out.stdout
     assert "libosmesa6" in out.stdout
+
+
+@pytest.mark.parametrize("first", ["mujoco", "gymnasium_robotics"])
+def test_pictures_do_not_depend_on_who_imports_mujoco_first(first):
+    code = (
+        f"import {first}\nimport sim2real\nfrom sim2real.envs.make import make_vector\n"
+        "env = make_vector('Hopper-v5', 1, render_mode='rgb_array')\nenv.reset(seed=0)\n"
+        "print(env.render()[0].std() > 0)\n"
+    )
+    environment = {k: v for k, v in os.environ.items() if k not in ("MUJOCO_GL", "PYOPENGL_PLATFORM")}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True)
+    assert done.stdout == "True\n", done.stderr

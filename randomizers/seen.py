@@ -3,7 +3,6 @@
 All of it is true of MuJoCo's classic renderer with its default options.
 """
 
-import re
 from collections.abc import Sequence
 
 import mujoco
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from randomizers.checks import Refusal
-from randomizers.select import Selection
+from randomizers.select import Selection, matcher
 from randomizers.words import did_you_mean
 
 Mask = NDArray[np.bool_]
@@ -26,7 +25,7 @@ _SKYBOX = int(mujoco.mjtTexture.mjTEXTURE_SKYBOX)
 
 
 def find(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
-    """Find what a regular expression names, such as `randomizers.select.select`; geoms also by their body.
+    """Find what a regular expression names, as `randomizers.select.select` does; geoms also by their body.
 
     Args:
         model: The compiled model.
@@ -36,10 +35,7 @@ def find(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     Raises:
         ValueError: If the pattern is not valid or matches nothing; lists what exists.
     """
-    try:
-        matches = re.compile(pattern).fullmatch
-    except re.error as error:
-        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    matches = matcher(pattern)
     names = [_name(model, kind, i) for i in range(int(getattr(model, _COUNTS[kind])))]
     owners = [model.body(model.geom_bodyid[i]).name if kind == "geom" else "" for i in range(len(names))]
     pairs = list(zip(names, owners, strict=True))

@@ -80,10 +80,7 @@ def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     Raises:
         ValueError: If the pattern is not valid or matches nothing; lists what exists.
     """
-    try:
-        matches = re.compile(pattern).fullmatch
-    except re.error as error:
-        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
+    matches = matcher(pattern)
     names = element_names(model, kind)
     owner = _KINDS[kind][2]
     owners = [owner(model, i) if owner else "" for i in range(len(names))]
@@ -98,6 +95,18 @@ def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
         known = [name for name in dict.fromkeys(names[first:] + owners) if name]
         raise ValueError(f"'{pattern}' matches no {kind}{_hint(pattern, known)}")
     return Selection(np.array(ids), tuple(_label(names, owners, i) for i in ids))
+
+
+def matcher(pattern: str) -> Callable[[str], object]:
+    """Return what tells whether a whole name matches a regular expression.
+
+    Raises:
+        ValueError: If the pattern is not one.
+    """
+    try:
+        return re.compile(pattern).fullmatch
+    except re.error as error:
+        raise ValueError(f"'{pattern}' is not a regular expression: {error}") from None
 
 
 def element_names(model: mujoco.MjModel, kind: str) -> list[str]:

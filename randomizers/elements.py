@@ -29,13 +29,13 @@ class ElementRandomizer(ElementTerm, Randomizer):
         chosen = self.selection(nominal)
         before = self.nominal_values(nominal, chosen)
         after = self.combine(values, before)
-        touched = {name: rows for name, rows in self.touches(nominal).items() if len(rows)}
-        found = {name: fields[name][:, rows] for name, rows in touched.items()}
-        self.write(after, before, nominal, fields)
-        # What is computed at nominal may differ in its last bits from what was there.
+        # What is computed at nominal may differ in its last bits from what was there, which is put back.
         world, k = np.nonzero(after == before)
+        touched = {name: rows for name, rows in self.touches(nominal).items() if len(rows) and len(world)}
+        found = {name: fields[name][world, rows[k]] for name, rows in touched.items()}
+        self.write(after, before, nominal, fields)
         for name, rows in touched.items():
-            fields[name][world, rows[k]] = found[name][world, k]
+            fields[name][world, rows[k]] = found[name]
 
     def write(self, after: Floats, before: Floats, nominal: mujoco.MjModel, fields: Fields) -> None:
         """Write the rows for the new numbers (n, k) in place of the nominal ones (k,)."""

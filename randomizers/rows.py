@@ -99,12 +99,14 @@ class FieldRandomizer(ElementTerm, Randomizer):
     def apply(self, values: Floats, nominal: mujoco.MjModel, fields: Fields) -> None:
         """Write the combined numbers; see `Randomizer.apply`."""
         field, target = nominal_field(nominal, self.row.field), fields[self.row.field]
-        for k, rows in enumerate(self.rows(nominal, self.selection(nominal))):
-            value = values[:, min(k, values.shape[1] - 1)][:, None]
-            for at in [(rows, column) for column in self.row.columns] or [(rows,)]:
-                before = field[at]
-                after = self.combine(value, before)
-                target[:, *at] = np.where(after == before, before, after)  # keeps the sign of a zero
+        rows = self.rows(nominal, self.selection(nominal))
+        every = np.concatenate(rows)
+        owner = np.repeat(np.arange(len(rows)), [len(own) for own in rows])
+        value = values[:, np.minimum(owner, values.shape[1] - 1)]
+        for at in [(every, column) for column in self.row.columns] or [(every,)]:
+            before = field[at]
+            after = self.combine(value, before)
+            target[:, *at] = np.where(after == before, before, after)  # keeps the sign of a zero
 
 
 def field_randomizer(row: Row, module: str) -> type[FieldRandomizer]:

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import mujoco
 import numpy as np
@@ -18,7 +19,7 @@ class Selection:
     """Elements that a pattern matched.
 
     Attributes:
-        ids: Their rows in the model's arrays, (k,).
+        ids: Their rows in the model's arrays, (k,); read only.
         labels: A name for each, used in parameter names and messages.
     """
 
@@ -66,6 +67,10 @@ _KINDS: dict[str, tuple[str, str, Callable[[mujoco.MjModel, int], str] | None]] 
 }
 
 
+# A model's names are compiled in; looking through them would take most of the time of a reset.
+_found: WeakKeyDictionary[mujoco.MjModel, dict[tuple[str, str], Selection]] = WeakKeyDictionary()
+
+
 def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     """Find the elements whose whole name matches a regular expression.
 
@@ -80,6 +85,13 @@ def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     Raises:
         ValueError: If the pattern is not valid or matches nothing; lists what exists.
     """
+    known = _found.setdefault(model, {})
+    if (kind, pattern) not in known:
+        known[kind, pattern] = _select(model, kind, pattern)
+    return known[kind, pattern]
+
+
+def _select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     matches = matcher(pattern)
     names = element_names(model, kind)
     owner = _KINDS[kind][2]
@@ -94,7 +106,9 @@ def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     if not ids:
         known = [name for name in dict.fromkeys(names[first:] + owners) if name]
         raise ValueError(f"'{pattern}' matches no {kind}{_hint(pattern, known)}")
-    return Selection(np.array(ids), tuple(_label(names, owners, i) for i in ids))
+    rows = np.array(ids)
+    rows.flags.writeable = False
+    return Selection(rows, tuple(_label(names, owners, i) for i in ids))
 
 
 def matcher(pattern: str) -> Callable[[str], object]:

@@ -104,3 +104,20 @@ def worlds_in(program, values, threads=1):
     worlds = Worlds(program, len(values), threads)
     worlds.set_domains(np.arange(len(values)), values)
     return worlds
+
+
+def record_controls(worlds):
+    """Let worlds write down `ctrl` of every physics step, whether they step or play."""
+    controls, step, play = [], worlds.step, worlds.play
+
+    def stepping(nstep, ids=None):
+        controls.extend([worlds.bind("ctrl").copy()] * nstep)
+        step(nstep, ids)
+
+    def playing(given, ids, record=()):
+        assert len(ids) == worlds.num_worlds
+        controls.extend(given[:, k].astype(np.float64) for k in range(given.shape[1]))
+        return play(given, ids, record)
+
+    worlds.step, worlds.play = stepping, playing
+    return controls

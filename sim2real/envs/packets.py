@@ -21,20 +21,26 @@ class Packets:
         num_worlds: n.
         width: Numbers in a packet.
         longest: Longest time under way [control steps].
-
-    Attributes:
-        active: What the receiver holds (n, width): the last packet that has arrived.
     """
 
     NEVER: ClassVar[int] = 2**62
 
     def __init__(self, num_worlds: int, width: int, longest: int) -> None:
         self.width, self.longest = width, longest
-        self._packets = np.zeros((longest + 2, num_worlds, width))
+        # A ring of packets, and last what is held.
+        self._memory = np.zeros((longest + 3, num_worlds, width))
         self._arrival = np.full((longest + 2, num_worlds), self.NEVER)
         self._last = np.zeros(num_worlds, dtype=np.int64)
         self._head = 0
-        self.active = np.zeros((num_worlds, width))
+
+    @property
+    def active(self) -> Floats:
+        """What the receiver holds (n, width), live: the last packet that has arrived."""
+        return self._memory[-1]
+
+    @property
+    def _packets(self) -> Floats:
+        return self._memory[:-1]
 
     def check(self, longest: int) -> None:
         """Refuse delays [control steps] that reach beyond the memory.
@@ -49,11 +55,11 @@ class Packets:
             )
 
     def reset(self, ids: Ints, value: Floats, arrivals: Ints) -> None:
-        """Forget the packets of some worlds; their receivers hold `value` (k, width).
+        """Forget the packets of some worlds; their receivers hold `value`.
 
         Args:
             ids: The worlds (k,).
-            value: What they hold, and what each of the earlier packets says.
+            value: What they hold (k, width) or (width,), and what each of the earlier packets says.
             arrivals: When the packets of one, two, … control steps ago arrive (k, m); negative for the past.
         """
         self._arrival[:, ids] = self.NEVER
@@ -64,39 +70,59 @@ class Packets:
         self._last[ids] = 0
         self.active[ids] = value
 
-    def advance(self) -> None:
-        """Begin a new control step, whose packets `put` then writes."""
+    def send(self, value: Floats, arrival: Ints) -> None:
+        """Begin a new control step, and put its packets (n, width) on their way.
+
+        Args:
+            value: What they say.
+            arrival: When they arrive (n,), or never; none overtakes an earlier one.
+        """
         self._head = (self._head + 1) % len(self._packets)
-        self._arrival[self._head] = self.NEVER
-
-    def put(self, ids: Ints, value: Floats, arrival: Ints) -> None:
-        """Put this control step's packets (k, width) on their way, to arrive at `arrival` (k,) or never."""
         comes = arrival < self.NEVER
-        self._last[ids] = np.where(comes, np.maximum(arrival, self._last[ids]), self._last[ids])
-        self._packets[self._head, ids] = value
-        self._arrival[self._head, ids] = np.where(comes, self._last[ids], self.NEVER)
-
-    def send(self, ids: Ints, value: Floats, arrival: Ints) -> None:
-        """Begin a new control step and put its packets on their way."""
-        self.advance()
-        self.put(ids, value, arrival)
-
-    def pending(self, ids: Ints) -> Ints:
-        """Return when the packets of some worlds arrive, in no order (m, k)."""
-        return self._arrival[:, ids]
+        np.maximum(self._last, arrival, out=self._last, where=comes)
+        self._packets[self._head] = value
+        self._arrival[self._head] = np.where(comes, self._last, self.NEVER)
 
     def arrive(self, ids: Ints, now: Ints) -> NDArray[np.bool_]:
         """Deliver all packets due by `now` (k,), and return where there were any (k,)."""
-        size = len(self._packets)
-        # Newest first: of several that are due, the newest counts.
-        order = (self._head - np.arange(size)) % size
-        due = self._arrival[order][:, ids] <= now
-        any_due: NDArray[np.bool_] = np.logical_or.reduce(due, axis=0)
-        newest = order[due.argmax(axis=0)]
-        self.active[ids[any_due]] = self._packets[newest[any_due], ids[any_due]]
-        arrived = self._arrival[:, ids]
-        self._arrival[:, ids] = np.where(arrived <= now, self.NEVER, arrived)
-        return any_due
+        fresh = np.zeros(len(ids), dtype=bool)
+        for slot in self._due(ids, now):
+            due = self._arrival[slot, ids] <= now
+            worlds = ids[due]
+            self.active[worlds] = self._packets[slot, worlds]
+            self._arrival[slot, worlds] = self.NEVER
+            fresh |= due
+        return fresh
+
+    def timeline(self, ids: Ints, start: Ints, steps: int) -> tuple[Floats, NDArray[np.bool_]]:
+        """Deliver all packets due within a number of physics steps.
+
+        Args:
+            ids: The worlds (k,).
+            start: The first of the physics steps (k,).
+            steps: How many there are.
+
+        Returns:
+            What is held in each of them (k, steps, width), and where it has just arrived (k, steps).
+        """
+        now = start[:, None] + np.arange(steps)
+        count = self._memory.shape[1]
+        # Rows of the memory: at first those of `active`, in which column 0 only serves to compare with.
+        rows = np.repeat(((len(self._memory) - 1) * count + ids)[:, None], steps + 1, axis=1)
+        for slot in self._due(ids, now[:, -1]):
+            due = self._arrival[slot, ids][:, None] <= now
+            np.copyto(rows[:, 1:], (slot * count + ids)[:, None], where=due)
+            self._arrival[slot, ids[due[:, -1]]] = self.NEVER
+        held = self._memory.reshape(-1, self.width).take(rows[:, 1:], axis=0)
+        self.active[ids] = held[:, -1]
+        return held, rows[:, 1:] != rows[:, :-1]
+
+    def _due(self, ids: Ints, now: Ints) -> Ints:
+        """Return the slots of which any is due, the oldest first: of several due the newest counts."""
+        # Nearly always these are one or two, however far back the memory reaches.
+        found: NDArray[np.bool_] = np.logical_or.reduce(self._arrival[:, ids] <= now, axis=1)
+        order = (self._head + 1 + np.arange(len(found))) % len(found)
+        return order[found[order]]
 
     def state_dict(self) -> dict[str, Any]:
         """Return what is under way."""
@@ -142,12 +168,21 @@ class Transport(Packets):
         self.late = bool(self._jitters or self._losses or list(program.terms(Delay, path)))
         self.lag = np.zeros(num_worlds, dtype=np.int64)
 
+    def reset(self, ids: Ints, value: Floats, arrivals: Ints) -> None:
+        """Forget the packets of some worlds; see `Packets.reset`."""
+        if self.late:
+            super().reset(ids, value, arrivals)
+        else:
+            self.active[ids] = value
+
     def tune(self, ids: Ints, values: Floats, timestep: Floats, frame_skip: Ints) -> None:
         """Take the latencies of worlds (k,) from their domains (k, d).
 
         Raises:
             ValueError: If a packet could be longer under way than the memory is.
         """
+        if not self.late:
+            return
         self.lag[ids] = np.rint(self._program.delay(self._path, values) / timestep)
         jitter = np.rint(self._program.jitter(self._path, values) / timestep)
         self.check(int(np.ceil((self.lag[ids] + jitter) / frame_skip).max(initial=0)))

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from randomizers import Clock, Delay, Disturbance
 from sim2real.envs.task import State, Task
 from sim2real.spec import Moment, Program
-from sim2real.worlds import Worlds
+from sim2real.worlds import UNRECORDED, Worlds
 
 Ints = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -51,6 +51,26 @@ class TaskPlant:
         if len(ids) == self.worlds.num_worlds:
             return self.task.observe(self.state)
         return self.task.observe(self.state.take(ids))
+
+
+class PlainPlant(TaskPlant):
+    """N worlds of a task whose actions are its controls, as `sim2real.envs.paths.Player`."""
+
+    def play(self, ids: Ints, actions: Floats, looks: Ints) -> Floats | None:
+        """Simulate physics steps under an action each; see `sim2real.envs.paths.Player`."""
+        early = np.flatnonzero(looks < actions.shape[1])
+        found = self.worlds.play(actions, ids, self.task.reads if len(early) else ())
+        if not len(early):
+            return None
+        left = {name: field[early, looks[early] - 1] for name, field in found.items()}
+        return self.task.observe(State(left | {"goal": self.state.goal[ids[early]]}))
+
+
+def plant_of(worlds: Worlds, task: Task, state: State) -> TaskPlant:
+    """Return the plant of a task: one that plays, if the task leaves acting and stepping as they are."""
+    own = type(task)
+    plain = own.act is Task.act and own.advance is Task.advance and not task.settles
+    return (PlainPlant if plain and UNRECORDED.isdisjoint(task.reads) else TaskPlant)(worlds, task, state)
 
 
 class Forces:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from sim2real.envs.paths import Signals
 from sim2real.envs.pictures import Photographer
-from sim2real.envs.plants import Forces, TaskPlant, applied, clocked
+from sim2real.envs.plants import Forces, applied, clocked, plant_of
 from sim2real.envs.task import GoalTask, Random, State, Task
 from sim2real.spec import Moment, Program
 from sim2real.worlds import Worlds
@@ -84,7 +84,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.period = task.frame_skip * float(self.program.model.opt.timestep)
         self._forces = Forces(self.program)
         self._frame_skip = np.full(num_envs, task.frame_skip)
-        plant = TaskPlant(self.worlds, task, self.state)
+        plant = plant_of(self.worlds, task, self.state)
         clock = self._frame_skip, self.worlds.timestep
         sizes = self._actions, size
         self.signals = Signals(self.program, plant, num_envs, sizes, *clock, self._longest_delays())
@@ -161,7 +161,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         actions = np.asarray(actions).reshape(self.num_envs, self._actions)
         before = State({name: self.worlds.bind(name).copy() for name in self.task.remembers})
         self._disturb()
-        seen = self.signals.control(actions, self.worlds.values, self._moment())
+        self.signals.control(actions, self.worlds.values, self._moment())
         self.steps += 1
         failed = self.worlds.failed.copy()
         # A failed world may hold any number.
@@ -171,7 +171,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         terminated = np.asarray(self.task.terminated(self.state)) | failed
         truncated = (self.steps >= self.task.max_episode_steps) & ~failed
         infos = self._infos(failed)
-        observation = self._observation(seen)
+        observation = self._observation()
         ended = terminated | truncated
         if ended.any() and self._autoreset:
             ids = np.flatnonzero(ended)
@@ -265,7 +265,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             values = self.domains(self._seed, self._all, self.episodes, time)
             moved = np.flatnonzero((values != self.worlds.values).any(axis=1))
             if len(moved):
-                self.worlds.set_domains(moved, values[moved])
+                self.worlds.set_domains(moved, values[moved], names=self.program.moves)
         if self._forces:
             forces = self._forces(self.worlds.values, self.period, self._moment())
             self.worlds.bind("xfrc_applied")[:] = forces.reshape(self.worlds.bind("xfrc_applied").shape)
@@ -287,15 +287,18 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         values = dict(zip(self.program.names, self.worlds.values[world].tolist(), strict=True))
         return {key: int(value) for key, value in where.items()} | {"values": values}
 
-    def _observation(self, seen: Any = None) -> Any:
-        seen = self.signals.seen.active.copy() if seen is None else seen
-        lost = self.worlds.failed & (self.steps > 0)
-        seen[lost] = self._last[lost]
+    def _observation(self) -> Any:
+        seen = self.signals.seen.active.copy()
+        lost = np.flatnonzero(self.worlds.failed)
+        lost = lost[self.steps[lost] > 0]
+        if len(lost):
+            seen[lost] = self._last[lost]
         self._last[:] = seen
         if not isinstance(self.task, GoalTask):
             return seen
         achieved = np.array(self.task.achieved(self.state))
-        achieved[lost] = np.nan_to_num(achieved[lost])
+        if len(lost):
+            achieved[lost] = np.nan_to_num(achieved[lost])
         return {"observation": seen, "achieved_goal": achieved, "desired_goal": self.goal.copy()}
 
     def _keep_final(self, infos: dict[str, Any], observation: Any, ended: Any, ids: Ints) -> None:

@@ -4,8 +4,9 @@ The cube [0, 1)^d and the map out of it live here. A *domain* is one row `v` of 
 says "the physics" anywhere in this project is such a row.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Generic, TypeVar, cast
 
 import mujoco
@@ -13,9 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from randomizers import Delay, Jitter, Parameter, Randomizer, Term, nominal_field
+from randomizers.columns import Columns
 from randomizers.words import did_you_mean
 from sim2real.spec.correlation import Correlate, bind_correlations
-from sim2real.spec.draws import Stream
+from sim2real.spec.draws import Stream, uniform_columns
 from sim2real.spec.drift import quantiles_at
 from sim2real.spec.overlaps import overlaps
 from sim2real.spec.source import Problem
@@ -62,6 +64,7 @@ class Program:
         self.model = model
         self._made_of = terms, correlate
         self.bound: list[Bound[Any]] = []
+        self._found: dict[tuple[type[Term], str | None], list[Bound[Any]]] = {}
         names: list[str] = []
         problems: list[Problem] = []
         for name, term in terms.items():
@@ -95,23 +98,35 @@ class Program:
         """Dimension of the cube."""
         return len(self.names)
 
-    @property
+    @cached_property
     def writes(self) -> tuple[str, ...]:
         """Every model field some term may write."""
-        fields = [f for b in self.bound if isinstance(b.term, Randomizer) for f in b.term.writes]
+        fields = [f for b in self.terms(Randomizer) for f in b.term.writes]
         return tuple(dict.fromkeys(fields))
 
     def values(self, q: Floats) -> Floats:
         """Map quantiles (n, d) to values (n, d)."""
-        v = np.empty_like(q)
-        for j, parameter in enumerate(self.parameters):
-            v[:, j] = parameter.distribution.ppf(q[:, j])
-        return v
+        return self._columns.ppf(q)
 
-    @property
+    @cached_property
+    def _columns(self) -> Columns:
+        return Columns([parameter.distribution for parameter in self.parameters])
+
+    @cached_property
     def drifts(self) -> bool:
         """Whether any term's values change inside an episode."""
         return any(bound.term.when.drifts for bound in self.bound)
+
+    @cached_property
+    def moves(self) -> tuple[str, ...]:
+        """Every model field that may change inside an episode: those that a drifting term leads to."""
+        randomizers = list(self.terms(Randomizer))
+        found = {name for b in randomizers if b.term.when.drifts for name in b.term.writes}
+        size = -1
+        while size < len(found):  # a term that shares a field is applied again, and writes all of its own
+            size = len(found)
+            found |= {name for b in randomizers if found & {*b.term.writes} for name in b.term.writes}
+        return tuple(name for name in self.writes if name in found)
 
     def quantiles(self, seed: int, worlds: Ints, episodes: Ints, time: Floats | None = None) -> Floats:
         """Draw quantiles (n, d), keyed by (seed, term, world, episode) and by nothing else.
@@ -122,27 +137,44 @@ class Program:
             episodes: Each world's episode number (n,).
             time: Time since each episode began (n,) [s], for terms that drift; None for its beginning.
         """
-        q = np.empty((len(worlds), self.d))
+        q = uniform_columns(seed, *self._streams, worlds, episodes)
         time = np.zeros(len(worlds)) if time is None else time
         for b in self.bound:
+            if b.term.when.kind == "reset":
+                continue
             stream = Stream(seed, f"term:{b.name}")
             q[:, b.columns] = quantiles_at(b.term.when, stream, worlds, episodes, len(b.parameters), time)
         for correlation in self._correlations:
             q[:, correlation.columns] = correlation.apply(q[:, correlation.columns])
         return q
 
+    @cached_property
+    def _streams(self) -> tuple[tuple[str, ...], Ints]:
+        """Return each column's stream, and which of its numbers the column is."""
+        names = [f"term:{b.name}" for b in self.bound for _ in b.parameters]
+        return tuple(names), np.array([j for b in self.bound for j in range(len(b.parameters))], np.int64)
+
     def terms(self, kind: type[T], path: str | None = None) -> Iterator[Bound[T]]:
         """Yield the terms of a kind in the spec's order; of one path (action, observation), if given."""
-        for bound in self.bound:
-            if isinstance(bound.term, kind) and path in (None, getattr(bound.term, "path", None)):
-                yield cast(Bound[T], bound)
+        if (kind, path) not in self._found:
+            self._found[kind, path] = [
+                bound
+                for bound in self.bound
+                if isinstance(bound.term, kind) and path in (None, getattr(bound.term, "path", None))
+            ]
+        return iter(cast(list[Bound[T]], self._found[kind, path]))
 
-    def fields(self, v: Floats) -> dict[str, Floats]:
-        """Map values (n, d) to every written field (n, ...), each starting from the nominal model."""
-        n = len(v)
-        result = {name: np.repeat(nominal_field(self.model, name)[None], n, axis=0) for name in self.writes}
-        for bound in self.bound:
-            if isinstance(bound.term, Randomizer):
+    def fields(self, v: Floats, names: Collection[str] | None = None) -> dict[str, Floats]:
+        """Map values (n, d) to written fields (n, ...), each starting from the nominal model.
+
+        Args:
+            v: The values.
+            names: `writes`, if not given, or `moves`.
+        """
+        names, n = self.writes if names is None else names, len(v)
+        result = {name: np.repeat(nominal_field(self.model, name)[None], n, axis=0) for name in names}
+        for bound in self.terms(Randomizer):
+            if not result.keys().isdisjoint(bound.term.writes):
                 bound.term.apply(v[:, bound.columns], self.model, result)
         return result
 

@@ -1,6 +1,6 @@
 """N worlds stepped together on `mujoco.batch`, each with its own domain, each failing alone."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 import mujoco
@@ -19,8 +19,14 @@ STATE_FIELDS = (
     "time", "qpos", "qvel", "act", "history", "qacc_warmstart", "ctrl", "qfrc_applied", "xfrc_applied",
     "eq_active", "mocap_pos", "mocap_quat", "userdata", "plugin_state", "plastic",
 )  # fmt: skip
+UNRECORDED = frozenset({"time", "eq_active"})
+"""Fields that `Worlds.play` cannot return: the engine does not record them as it binds them."""
 # The engine's own list of fields from which mj_setConst derives others.
 _DERIVE: frozenset[str] = frozenset(mujoco.MjModel._setconst_inputs)
+# Options that only make forces, from which it derives nothing.
+_FORCES = frozenset({"opt.gravity", "opt.wind", "opt.density", "opt.viscosity", "opt.magnetic"})
+# Without constraints no collisions are looked for, which take most of the time of `mj_fwdPosition`.
+_UNCONSTRAINED = int(mujoco.mjtDisableBit.mjDSBL_CONSTRAINT)
 
 
 # MuJoCo would print each warning and append it to a log file in the working directory; here warnings are
@@ -46,8 +52,6 @@ class Worlds:
     Attributes:
         values: The domain of each world, (n, d).
         timestep: The physics time step of each world, (n,) [s].
-        failed: Worlds whose current episode is void, (n,) bool; cleared by `reset`, except where MuJoCo
-            refused the domain.
     """
 
     def __init__(self, program: Program, num_worlds: int, threads: int = 0) -> None:
@@ -55,7 +59,7 @@ class Worlds:
         self.num_worlds = num_worlds
         self.batch = Batch(program.model, num_worlds, threads)
         self.values = np.repeat(program.nominal[None], num_worlds, axis=0)
-        self.failed = np.zeros(num_worlds, dtype=bool)
+        self._failed, self._moved = np.zeros(num_worlds, dtype=bool), False
         self._refused = np.zeros(num_worlds, dtype=bool)
         self._expanded = {name: self.batch.expand(name) for name in program.writes if name in MODEL_FIELDS}
         # What only a renderer reads, such as the headlight, is no per-world field of the engine.
@@ -63,33 +67,52 @@ class Worlds:
         self._visual = {name: program.fields(self.values)[name] for name in unseen}
         self.timestep = np.full(num_worlds, program.model.opt.timestep)
         self._clocks = self.batch.expand("opt.timestep") if any(True for _ in program.terms(Clock)) else None
-        edited = [*self._expanded, *([] if self._clocks is None else ["opt.timestep"])]
-        self._derives = any(name in _DERIVE or name.startswith("opt.") for name in edited)
-        self._warning: NDArray[np.int32] = self.batch.warning
-        self._finite = [self.batch.bind(name) for name in ("qpos", "qvel")]
+        self._warned: NDArray[np.int32] = self.batch.warning[:, :, 1]
+        self._bound: dict[str, Floats] = {}
+
+    @property
+    def failed(self) -> NDArray[np.bool_]:
+        """Worlds whose current episode is void, (n,) bool, live.
+
+        A reset clears it, except where MuJoCo refused the domain.
+        """
+        if self._moved:  # warnings stay until a reset, so one look is enough however often worlds moved
+            self._moved = False
+            self._watch()
+        return self._failed
 
     def bind(self, name: str) -> Floats:
         """Return the live (n, ...) array of an MjData field; see `mujoco.batch.Batch.bind`."""
-        return self.batch.bind(name)
+        if name not in self._bound:
+            self._bound[name] = self.batch.bind(name)
+        return self._bound[name]
 
-    def set_domains(self, ids: Ints, values: Floats, timestep: Floats | None = None) -> None:
+    def set_domains(
+        self,
+        ids: Ints,
+        values: Floats,
+        timestep: Floats | None = None,
+        names: Collection[str] | None = None,
+    ) -> None:
         """Put worlds into domains, starting from the nominal model.
 
         Args:
             ids: Worlds (k,).
             values: Their domains (k, d).
             timestep: Their physics time steps (k,) [s]; None leaves them.
+            names: The fields to write if not all: `Program.moves`, where a domain drifts.
         """
         self.values[ids] = values
+        names = self.program.writes if names is None else names
+        edited = set(names)
         if timestep is not None and self._clocks is not None:
             self.timestep[ids] = timestep
             self._clocks[ids] = timestep.reshape(len(ids), *self._clocks.shape[1:])
-        if not self.program.writes and self._clocks is None:
-            return
-        fields = self.program.fields(values)
-        for name, array in (self._expanded | self._visual).items():
-            array[ids] = fields[name].reshape(len(ids), *array.shape[1:])
-        if self._derives:
+            edited.add("opt.timestep")
+        for name, field in self.program.fields(values, names).items() if names else ():
+            array = self._expanded[name] if name in self._expanded else self._visual[name]
+            array[ids] = field.reshape(len(ids), *array.shape[1:])
+        if any(_derives(name) for name in edited):
             self._refused[ids] = False
             self._refused[self._run(lambda: self.batch.set_const(ids))] = True
 
@@ -103,17 +126,49 @@ class Worlds:
 
         Args:
             ids: Worlds, or None for all.
-            positions_only: Stop after position and velocity, which leaves the solver's warm start as it is.
+            positions_only: Only places, velocities and what follows from them alone, without contacts; that
+                is a fifth of the work.
         """
-        stage = mujoco.mjtStage.mjSTAGE_VEL if positions_only else mujoco.mjtStage.mjSTAGE_ACC
-        self._run(lambda: self.batch.forward(ids, stage=int(stage)))
+        if not positions_only:
+            self._run(lambda: self.batch.forward(ids))
+            return
+        flags = self.batch.expand("opt.disableflags")
+        before = flags.copy()
+        flags |= _UNCONSTRAINED
+        try:
+            self._run(lambda: self.batch.forward(ids, stage=int(mujoco.mjtStage.mjSTAGE_VEL)))
+        finally:
+            flags[:] = before
 
     def step(self, nstep: int, ids: Ints | None = None) -> None:
         """Advance by `nstep` physics steps, as that many calls of `mj_step`."""
         self._run(lambda: self.batch.step(ids, nstep=nstep))
-        warned = self._warning[:, :, 1].any(axis=1)
-        finite = np.logical_and.reduce([np.isfinite(field).all(axis=1) for field in self._finite])
-        self.failed |= warned | ~finite
+        self._moved = True
+
+    def play(self, controls: Floats, ids: Ints, record: Collection[str] = ()) -> dict[str, Any]:
+        """Advance by m physics steps, each under its own controls, and return what each of them left.
+
+        A world that fails stops there.
+
+        Args:
+            controls: What `ctrl` holds in each physics step (k, m, nu).
+            ids: Worlds (k,).
+            record: MjData fields to return, (k, m, ...) each; none of `UNRECORDED`.
+        """
+        shape = controls.shape[:2]
+        found = {name: np.zeros((*shape, *self.bind(name).shape[1:])) for name in record}
+        self._run(lambda: self.batch.rollout(shape[1], controls, record=list(found), ids=ids, out=found))
+        self._moved = True
+        return found
+
+    def _watch(self) -> None:
+        """Mark worlds in which MuJoCo has warned since their reset, or a number is not finite."""
+        if self._warned.any():
+            self._failed |= self._warned.any(axis=1)
+        for name in ("qpos", "qvel"):
+            finite = np.isfinite(self.bind(name))
+            if not finite.all():
+                self._failed |= ~finite.all(axis=1)
 
     def model(self, world: int, into: mujoco.MjModel | None = None) -> mujoco.MjModel:
         """Return one world's model, with what only a renderer reads; written into `into` if given."""
@@ -153,7 +208,7 @@ class Worlds:
         self.forward(positions_only=True)
         self.failed[:] = saved["failed"]
 
-    def _run(self, call: Callable[[], None]) -> Ints:
+    def _run(self, call: Callable[[], object]) -> Ints:
         """Call the engine; mark and return the worlds in which it raised."""
         try:
             call()
@@ -161,3 +216,8 @@ class Worlds:
             self.failed[error.ids] = True
             return error.ids
         return np.zeros(0, dtype=np.int64)
+
+
+def _derives(name: str) -> bool:
+    """Whether `mj_setConst` derives anything from a field."""
+    return name in _DERIVE or (name.startswith("opt.") and name not in _FORCES)

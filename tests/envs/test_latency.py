@@ -7,6 +7,7 @@ import pytest
 from scipy import stats
 
 from sim2real.envs import make_task
+from sim2real.envs.paths import Player
 from sim2real.envs.task import State
 from sim2real.envs.tasks import Hopper
 from sim2real.envs.vector import TaskVectorEnv, fixed
@@ -32,18 +33,6 @@ def env_of(name, lags=None, seen_lags=None, n=None, **terms):
     return TaskVectorEnv(task, n or len(columns[0]), program, domains)
 
 
-def record_controls(env):
-    """Let the environment's worlds write down `ctrl` of every physics step."""
-    controls, step = [], env.worlds.step
-
-    def recording(nstep, ids=None):
-        controls.extend([env.worlds.bind("ctrl").copy()] * nstep)
-        step(nstep, ids)
-
-    env.worlds.step = recording
-    return controls
-
-
 def actions_for(env, steps=STEPS, seed=0):
     return np.random.default_rng(seed).uniform(-1, 1, (steps, env.num_envs, env._actions)).astype(np.float32)
 
@@ -51,7 +40,7 @@ def actions_for(env, steps=STEPS, seed=0):
 @pytest.mark.parametrize("name", [HOPPER, CHEETAH])
 def test_an_impulse_arrives_at_exactly_its_lag(name):
     env = env_of(name, LAGS)
-    controls = record_controls(env)
+    controls = plant.record_controls(env.worlds)
     for episode, sent_at in enumerate([0, 2, 0]):
         env.reset(seed=episode if episode < 2 else None)
         controls.clear()
@@ -70,7 +59,7 @@ def test_a_reset_forgets_what_was_on_its_way():
         env.step(np.ones((len(LAGS), 3), np.float32))
     mask = np.arange(len(LAGS)) % 2 == 0
     env.reset(options={"reset_mask": mask})
-    controls = record_controls(env)
+    controls = plant.record_controls(env.worlds)
     for _ in range(5):
         env.step(np.zeros((len(LAGS), 3), np.float32))
     arriving = np.array(controls)[:, :, 0].any(axis=0)
@@ -142,6 +131,32 @@ def test_delayed_actions_equal_mujocos_own_actuator_delay(whole, integrator, mon
         env.step(actions[step])
         np.testing.assert_array_equal(env.worlds.bind("qpos")[0], data.qpos)
         np.testing.assert_array_equal(env.worlds.bind("qvel")[0], data.qvel)
+
+
+@pytest.mark.parametrize(
+    "name", [HOPPER, "Walker2d-v5", "InvertedDoublePendulum-v5", "Reacher-v5", "Pusher-v5"]
+)
+def test_a_control_step_played_in_one_call_equals_its_pieces(name):
+    terms = {
+        "lag": {"type": "action_latency", "set": [0, 0.06]},
+        "jitter": {"type": "action_jitter", "set": [0, 0.02]},
+        "loss": {"type": "action_loss", "set": 0.2},
+        "age": {"type": "observation_latency", "set": [0, 0.05]},
+        "clock": {"type": "timestep", "scale": {"choice": [0.5, 1.0]}},
+    }
+    played, pieces = (env_of(name, n=6, **terms) for _ in range(2))
+    assert isinstance(played.signals._player, Player)
+    pieces.signals._player = None
+    np.testing.assert_array_equal(played.reset(seed=1)[0], pieces.reset(seed=1)[0])
+    for action in actions_for(played, 30):
+        for a, b in zip(played.step(action)[:4], pieces.step(action)[:4], strict=True):
+            np.testing.assert_array_equal(a, b)
+        assert played.worlds.batch.state.tobytes() == pieces.worlds.batch.state.tobytes()
+
+
+@pytest.mark.parametrize("name", [PUSH, "Ant-v5", "AdroitHandDoor-v1"])
+def test_tasks_that_act_or_step_in_their_own_way_do_not_play(name):
+    assert TaskVectorEnv(make_task(name), 1).signals._player is None
 
 
 @pytest.mark.parametrize("name", [HOPPER, CHEETAH])

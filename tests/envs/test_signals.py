@@ -26,13 +26,7 @@ def actions_for(env, steps, seed=0):
 
 def applied_actions(env, actions):
     """Every action as it reached the actuators, after each physics step: (steps × frame_skip, n, a)."""
-    log, step = [], env.worlds.step
-
-    def recording(nstep, ids=None):
-        log.extend([env.worlds.bind("ctrl").copy()] * nstep)
-        step(nstep, ids)
-
-    env.worlds.step = recording
+    log = plant.record_controls(env.worlds)
     for action in actions:
         env.step(action)
     return np.array(log)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from randomizers import Beta, Choice, Constant, LogUniform, Normal, TruncatedNormal, Uniform
+from randomizers.columns import Columns
 from randomizers.distributions import BY_NAME
 
 settings.register_profile("quick", max_examples=60, deadline=None, derandomize=True, database=None)
@@ -113,3 +114,12 @@ def test_every_distribution_has_its_yaml_word():
         "constant",
     }
     assert all(cls.name == word for word, cls in BY_NAME.items())
+
+
+@given(st.lists(ANY, max_size=6), st.integers(0, 40))
+def test_columns_together_are_bit_for_bit_those_alone(distributions, n):
+    repeated = [*distributions, *distributions[:2]]
+    q = np.random.default_rng(n).uniform(size=(n, len(repeated)))
+    values = Columns(repeated).ppf(q)
+    for j, distribution in enumerate(repeated):
+        np.testing.assert_array_equal(values[:, j], distribution.ppf(q[:, j]))

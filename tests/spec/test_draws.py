@@ -4,11 +4,16 @@ import numpy as np
 import pytest
 
 from sim2real.spec import Stream
+from sim2real.spec.draws import uniform_columns
 
 N = 200_000
 WORLDS, EPISODES = np.arange(N) % 500, np.arange(N) // 500
 PINNED = [[0.16381094104108063, 0.22010784636024205], [0.06232229817128654, 0.6100664463230906]]
 PINNED_NORMAL = [[0.7703157022512676]]
+PINNED_ON = [
+    [-0.41917132871834933, 0.879451087258946, -0.8845148931130284],
+    [0.341700830294466, 0.4724494221003973, -1.1305511962433665],
+]
 
 
 def test_numbers_are_the_same_for_ever():
@@ -16,6 +21,24 @@ def test_numbers_are_the_same_for_ever():
     numbers = Stream(0, "term:torso_mass").uniform(np.array([0, 1]), np.array([0, 7]), 2)
     assert numbers.tolist() == PINNED
     assert Stream(3, "x").normal(np.array([2]), np.array([5]), 1).tolist() == PINNED_NORMAL
+
+    numbers = Stream(7, "term:noise:signal").normal(np.array([0, 3]), np.array([1, 2]), 3, np.array([0, 9]))
+    assert numbers.tolist() == PINNED_ON
+
+
+def test_normal_numbers_are_box_mullers_of_the_uniform_ones():
+    worlds, episodes, at = np.arange(5), np.arange(5) * 3, np.arange(5) * 7
+    u = Stream(2, "z").uniform(worlds, episodes, 8, 2 * at)
+    expected = np.sqrt(-2.0 * np.log1p(-u[:, ::2])) * np.cos(2.0 * np.pi * u[:, 1::2])
+    np.testing.assert_array_equal(Stream(2, "z").normal(worlds, episodes, 4, at), expected)
+
+
+def test_columns_of_many_streams_are_those_of_each():
+    worlds, episodes = np.arange(9), np.arange(9) % 4
+    drawn = uniform_columns(5, ("a", "b", "b", "b"), np.array([0, 0, 1, 2]), worlds, episodes)
+    one, other = (Stream(5, name).uniform(worlds, episodes, size) for name, size in (("a", 1), ("b", 3)))
+    np.testing.assert_array_equal(drawn, np.concatenate([one, other], axis=1))
+    assert uniform_columns(5, (), np.zeros(0, dtype=np.int64), worlds, episodes).shape == (9, 0)
 
 
 def test_a_number_does_not_depend_on_the_others_asked_for():

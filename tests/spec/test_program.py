@@ -127,6 +127,21 @@ def test_longest_delay(everything):
     assert program("{}").program.longest_delay("action") == 0.0
 
 
+def test_only_what_drifts_moves_with_all_that_shares_its_fields():
+    model = program("{}").program.model
+    body = {"type": "mass", "select": "lower", "scale": [0.5, 2], "when": {"walk": "1 s"}}
+    still = {"friction": {"type": "friction", "select": ".*", "scale": [0.5, 2]}}
+    load = {"load": {"type": "payload", "select": "lower", "add": [0, 1], "at": [0, 0, 0.1]}}
+    assert Program(model, terms_of(**still, **load)).moves == ()
+    moving = Program(model, terms_of(**still, mass=body, **load))
+    assert set(moving.moves) == {"body_mass", "body_inertia", "body_ipos", "body_iquat"}
+    v = moving.values(moving.quantiles(0, np.arange(4), np.arange(4), np.full(4, 0.5)))
+    whole, part = moving.fields(v), moving.fields(v, moving.moves)
+    assert set(part) == set(moving.moves)
+    for name, field in part.items():
+        np.testing.assert_array_equal(field, whole[name])
+
+
 def test_a_program_without_terms():
     empty = program("{}").program
     assert (empty.d, empty.names, empty.writes) == (0, (), ())

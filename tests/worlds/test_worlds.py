@@ -1,5 +1,7 @@
 """N worlds fail alone, continue bit for bit, and compute no more than they are asked."""
 
+import copy
+
 import mujoco
 import numpy as np
 import plant
@@ -10,6 +12,7 @@ from randomizers.base import Parameter
 from randomizers.distributions import Uniform
 from sim2real.spec import Program
 from sim2real.worlds import RenderingUnavailableError, Studio, Worlds
+from sim2real.worlds import worlds as worlds_module
 
 TASKS = ["Hopper-v5", "FetchPush-v4"]
 each_task = pytest.mark.parametrize("task", TASKS)
@@ -179,6 +182,67 @@ def test_positions_only_leaves_the_warm_start_alone(task):
     mujoco.mj_forward(model, data)
     np.testing.assert_array_equal(xpos[1], data.xpos)
     np.testing.assert_array_equal(worlds.bind("qacc_warmstart")[1], data.qacc_warmstart)
+
+
+@each_task
+def test_places_do_not_depend_on_constraints_and_leave_options_alone(task):
+    worlds = plant.worlds_in(random_program(task), drawn(random_program(task), 3))
+    run(worlds, task, 30)
+    bound = {name: worlds.bind(name) for name in ("xpos", "site_xmat", "cdof", "subtree_com", "cvel")}
+    worlds.forward()
+    everything = {name: array.copy() for name, array in bound.items()}
+    worlds.forward(positions_only=True)
+    for name, array in bound.items():
+        np.testing.assert_array_equal(array, everything[name])
+    assert worlds.model(0).opt.disableflags == worlds.program.model.opt.disableflags
+    state = worlds.batch.state.copy()
+    worlds.step(3)
+    again = plant.worlds_in(worlds.program, worlds.values)
+    again.batch.state[:] = state
+    again.step(3)
+    np.testing.assert_array_equal(worlds.batch.state, again.batch.state)
+
+
+@each_task
+def test_played_controls_are_steps_under_each(task):
+    program, n, m = random_program(task), 3, 6
+    stepped, played = (plant.worlds_in(program, drawn(program, n), threads=t) for t in (1, 2))
+    names = ("qpos", "xpos")
+    for worlds in (stepped, played):
+        worlds.bind("xpos")
+        run(worlds, task, 5)
+    controls = np.random.default_rng(0).uniform(-1, 1, (n, m, stepped.bind("ctrl").shape[1]))
+    found = played.play(controls, np.arange(n), names)
+    for k in range(m):
+        stepped.bind("ctrl")[:] = controls[:, k]
+        stepped.step(1)
+        for name in names:
+            np.testing.assert_array_equal(found[name][:, k], stepped.bind(name))
+    assert played.batch.state.tobytes() == stepped.batch.state.tobytes()
+    np.testing.assert_array_equal(played.bind("xpos"), stepped.bind("xpos"))
+
+
+def test_a_world_that_breaks_while_it_plays_is_marked():
+    program = random_program("Hopper-v5")
+    worlds = plant.worlds_in(program, drawn(program, 3))
+    run(worlds, "Hopper-v5", 5)
+    nan_in_qpos(worlds)
+    worlds.play(np.zeros((2, 4, 3)), np.array([0, 2]), ("qpos",))
+    assert worlds.failed.tolist() == [False, False, True]
+
+
+OPTIONS = {"gravity": [3, 4, -30], "wind": [3, 1, 1], "density": 1e3, "viscosity": 0.3, "magnetic": [1, 2, 3]}
+
+
+@pytest.mark.parametrize("task", ["HalfCheetah-v5", "FetchPush-v4", "Humanoid-v5", "AdroitHandDoor-v1"])
+def test_mujoco_derives_nothing_from_options_that_only_make_forces(task):
+    assert {f"opt.{name}" for name in OPTIONS} == worlds_module._FORCES
+    nominal = plant.task_and_model(task)[1]
+    model = copy.copy(nominal)
+    for name, value in OPTIONS.items():
+        setattr(model.opt, name, value)
+    mujoco.mj_setConst(model, mujoco.MjData(model))
+    assert plant.differing(model, nominal) == sorted(f"opt.{name}" for name in OPTIONS)
 
 
 @each_task

@@ -94,21 +94,22 @@ class Fetch(RoboticsTask, GoalTask):
 
     def act(self, worlds: Worlds, ids: Ints, action: Array) -> None:
         """Move the mocap body by 5 cm a unit from where the gripper is now, and the fingers or not."""
-        action = np.clip(action, -1.0, 1.0)
+        action = np.minimum(np.maximum(action, -1.0), 1.0)
         place, turn = self.gripper_pose(worlds, ids)
         worlds.bind("mocap_pos")[ids, 0] = place + action[:, :3] * 0.05
         worlds.bind("mocap_quat")[ids, 0] = turn + _ROTATION
-        where = worlds.bind("qpos")[np.ix_(ids, self._actuated)] * self._servo
-        worlds.bind("ctrl")[ids] = where if self.shut else where + action[:, 3:]
+        if len(self._actuated):
+            where = worlds.bind("qpos")[np.ix_(ids, self._actuated)] * self._servo
+            worlds.bind("ctrl")[ids] = where if self.shut else where + action[:, 3:]
 
     def gripper_pose(self, worlds: Worlds, ids: Ints) -> tuple[Array, Array]:
         """Return gripper position (k, 3) [m] and quaternion (k, 4)."""
         return worlds.bind("xpos")[ids, self.gripper], worlds.bind("xquat")[ids, self.gripper]
 
     def settle(self, worlds: Worlds) -> None:
-        """Hold the fingers at zero, and bring everything derived up to date."""
+        """Hold the fingers at zero, and bring every place up to date."""
         worlds.bind("qpos")[:, self.fingers] = 0.0
-        worlds.forward()
+        worlds.forward(positions_only=True)
 
     def achieved(self, state: State) -> Array:
         """Return where the gripper is (n, 3) [m]."""

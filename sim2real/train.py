@@ -134,7 +134,8 @@ class Session:
         self.track: Track = run.policy if part == "policy" else run.baseline
         settings = self.bundle.spec.train
         self.env = training_env(self.bundle, part)
-        self.loop = Loop(fresh_agent(self.bundle, self.env), self.env, settings.seed)
+        overlap = isinstance(self.env, TaskVectorEnv)
+        self.loop = Loop(fresh_agent(self.bundle, self.env), self.env, settings.seed, overlap)
         self._board: Any = None
         self._reported = self._saved = 0
         if self.track.checkpoint.exists():

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from sim2real.agents.base import Agent, Observation, RandomAgent, RewardFn, Transitions
 from sim2real.agents.collect import Collector, Episode
+from sim2real.agents.crossq import CrossQ
 from sim2real.agents.loop import Loop
 from sim2real.agents.registry import AGENTS, make_agent
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import SACConfig
+from sim2real.agents.sac_config import CrossQConfig, SACConfig
 
 __all__ = [
     "AGENTS",
     "SAC",
     "Agent",
     "Collector",
+    "CrossQ",
+    "CrossQConfig",
     "Episode",
     "Loop",
     "Observation",

@@ -1,10 +1,11 @@
-"""The training loop of learners that learn from every step: act, observe, update, report."""
+"""The training loop: act, learn from the past while the worlds step, observe, report."""
 
 from __future__ import annotations
 
 import math
 import time
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -17,14 +18,21 @@ from sim2real.agents.collect import Collector, Episode
 class Loop:
     """Trains an agent in a vector environment, one vector step at a time.
 
+    While the worlds take a step the agent does the updates that earlier steps earned it, so that with two
+    processors neither waits for the other. What is computed does not depend on whether they really run at
+    the same time.
+
     Args:
         agent: The learner.
         env: The environment it learns in.
         seed: Seed of the environment's first reset and of the warm-up's random actions.
+        overlap: Whether the worlds step in a thread of their own. Not for environments that draw pictures:
+            OpenGL belongs to one thread.
     """
 
-    def __init__(self, agent: Agent, env: VectorEnv[Any, Any, Any], seed: int) -> None:
+    def __init__(self, agent: Agent, env: VectorEnv[Any, Any, Any], seed: int, overlap: bool = False) -> None:
         self.agent = agent
+        self._physics = ThreadPoolExecutor(1, "physics") if overlap else None
         self.collector = Collector(env, seed)
         self._random = RandomAgent(agent.action_space, seed)
         self._episodes: list[Episode] = []
@@ -36,12 +44,20 @@ class Loop:
         return self.collector.steps
 
     def step(self) -> Transitions:
-        """Take one step in every world and learn from it."""
+        """Take one step in every world, and meanwhile learn from the steps before."""
         warm = self.steps >= self.agent.learning_starts
         actor = self.agent if warm else self._random
-        transitions = self.collector.step(actor.act(self.collector.obs))
+        action = actor.act(self.collector.obs)
+        if self._physics is None:
+            self.agent.update()
+            transitions = self.collector.step(action)
+        else:
+            under_way = self._physics.submit(self.collector.step, action)
+            try:
+                self.agent.update()
+            finally:
+                transitions = under_way.result()
         self.agent.observe(transitions)
-        self.agent.update()
         return transitions
 
     def run_until(self, step: int) -> None:

@@ -8,19 +8,23 @@ from typing import Any, NamedTuple
 
 from gymnasium import spaces
 
+from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.base import Agent, RewardFn
+from sim2real.agents.crossq import CrossQ
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import SACConfig
+from sim2real.agents.sac_config import ActorCriticConfig
 
 
 class Entry(NamedTuple):
     """A learner and the model that validates its hyper-parameters."""
 
-    agent: type[SAC]
-    config: type[SACConfig]
+    agent: type[ActorCritic]
+    config: type[ActorCriticConfig]
 
 
-AGENTS: dict[str, Entry] = {"sac": Entry(SAC, SACConfig)}
+AGENTS: dict[str, Entry] = {
+    name: Entry(agent, agent.Config) for name, agent in (("crossq", CrossQ), ("sac", SAC))
+}
 
 
 def make_agent(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -70,16 +70,28 @@ class ObservationLayout:
 
 
 class Batch(NamedTuple):
-    """Transitions drawn for one update: `(n, obs)`, `(n, act)`, `(n,)`, `(n, obs)`, `(n,)`.
+    """What is drawn for one update.
 
-    Actions are in [-1, 1]; `terminated` is 1.0 or 0.0.
+    Attributes:
+        obs: Observations `(n, obs)`.
+        action: Actions `(n, act)` in [-1, 1].
+        reward: Discounted sum of the rewards `(n,)` of the next `n_step` transitions, or of as many as the
+            episode still had.
+        next_obs: What was seen after them `(n, obs)`.
+        discount: What a value there counts for now `(n,)`: gamma to the number of transitions summed, or 0
+            if the task terminated.
     """
 
     obs: Tensor
     action: Tensor
     reward: Tensor
     next_obs: Tensor
-    terminated: Tensor
+    discount: Tensor
+
+    def split(self, n: int) -> Iterator[Batch]:
+        """Yield it in pieces of `n` rows."""
+        for parts in zip(*(column.split(n) for column in self), strict=True):
+            yield Batch(*parts)
 
 
 class Replay:
@@ -96,6 +108,8 @@ class Replay:
         capacity: Transitions kept in all, shared equally among the worlds.
         compute_reward: Reward of reaching one goal while wanting another; needed for hindsight.
         her_k: Hindsight goals per original goal (Andrychowicz et al. 2017); 0 turns it off.
+        gamma: Discount of one transition.
+        n_step: Transitions whose rewards are summed before a value is asked for (Watkins 1989).
     """
 
     def __init__(
@@ -106,6 +120,8 @@ class Replay:
         capacity: int,
         compute_reward: RewardFn | None = None,
         her_k: int = 0,
+        gamma: float = 0.99,
+        n_step: int = 1,
     ) -> None:
         if her_k and (layout.goal == 0 or compute_reward is None):
             raise ValueError("Hindsight needs goal observations and the env's compute_reward.")
@@ -113,6 +129,8 @@ class Replay:
         self.limit = max(1, capacity // worlds)
         self._widths = [layout.size, actions, 1, layout.size, 1]
         self._reward_fn, self._her = compute_reward, her_k / (1.0 + her_k)
+        self._gamma = gamma
+        self._powers = gamma ** torch.arange(n_step)
         slots = min(self.limit, FIRST_ALLOCATION)
         self._rows = torch.zeros(worlds, slots, sum(self._widths))
         # The index of the last transition of each transition's episode, or -1 while it runs.
@@ -174,42 +192,65 @@ class Replay:
         Raises:
             ValueError: If nothing has been stored yet.
         """
+        world, index = self._draw(n, generator)
+        end = self._ends[world, index % self._rows.shape[1]]
+        end = torch.where(end < 0, self._count[world] - 1, end)
+        steps = index[:, None] + torch.arange(len(self._powers))
+        inside = steps <= end[:, None]
+        rows = self._gather(world[:, None], torch.minimum(steps, end[:, None]))
+        goal = self._hindsight(world, index, end, generator) if self._her else None
+        return self._summed(rows, inside, goal)
+
+    def _draw(self, n: int, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draw worlds and indices of transitions `(n,)` among all that are kept."""
         sizes = self._count.clamp(max=self.limit)
         totals = sizes.cumsum(0)
         if int(totals[-1]) == 0:
             raise ValueError("The replay is empty: store a transition before drawing a batch.")
         draw = torch.randint(int(totals[-1]), (n,), generator=generator)
         world = torch.bucketize(draw, totals, right=True)
-        index = self._count[world] - totals[world] + draw
-        rows = self._gather(world, index)
-        obs, action, reward, next_obs, terminated = rows.split(self._widths, -1)
-        batch = Batch(obs, action, reward[:, 0], next_obs, terminated[:, 0])
-        return self._relabel(batch, world, index, generator) if self._her else batch
+        return world, self._count[world] - totals[world] + draw
 
     def _gather(self, world: Tensor, index: Tensor) -> Tensor:
-        slots = self._rows.shape[1]
-        return self._rows.view(-1, self._rows.shape[2])[world * slots + index % slots]
+        """Return the stored rows `(..., columns)` of transitions."""
+        slots, columns = self._rows.shape[1:]
+        place = (world * slots + index % slots).reshape(-1)
+        return self._rows.view(-1, columns).index_select(0, place).view(*index.shape, columns)
 
-    def _relabel(self, batch: Batch, world: Tensor, index: Tensor, generator: torch.Generator) -> Batch:
-        """Replace goals by ones reached later in the same episode, the strategy "future".
+    def _summed(self, rows: Tensor, inside: Tensor, goal: tuple[Tensor, Tensor] | None) -> Batch:
+        """Make a batch of the next transitions `(n, n_step, columns)`, of which those `inside` count."""
+        obs, action, reward, next_obs, terminated = rows.split(self._widths, -1)
+        obs, last, reward = obs[:, 0], next_obs[:, -1], reward[..., 0]
+        if goal is not None:
+            swap, wanted = goal
+            wanted = torch.where(swap[:, None], wanted, obs[:, self.layout.desired])
+            reached = next_obs[..., self.layout.achieved]
+            anew = self._reward_of(reached, wanted[:, None].expand_as(reached))
+            reward = torch.where(swap[:, None], anew, reward)
+            obs, last = obs.clone(), last.clone()
+            obs[:, self.layout.desired] = last[:, self.layout.desired] = wanted
+        discount = self._gamma ** inside.sum(1) * (1.0 - terminated[:, -1, 0])
+        return Batch(obs, action[:, 0], (reward * inside * self._powers).sum(1), last, discount)
+
+    def _reward_of(self, achieved: Tensor, desired: Tensor) -> Tensor:
+        """Ask the environment for the rewards `(n, k)` of goals `(n, k, goal)`."""
+        assert self._reward_fn is not None
+        reached, wanted = (g.double().reshape(-1, self.layout.goal).numpy() for g in (achieved, desired))
+        reward = np.asarray(self._reward_fn(reached, wanted, {}), np.float32)
+        return torch.as_tensor(reward).view(achieved.shape[:-1])
+
+    def _hindsight(
+        self, world: Tensor, index: Tensor, end: Tensor, generator: torch.Generator
+    ) -> tuple[Tensor, Tensor]:
+        """Choose which transitions get another goal `(n,)`, and which `(n, goal)`: the strategy "future".
 
         `k` of `k + 1` transitions get a goal that was achieved by a transition drawn uniformly
         from this one to the last of the episode so far. Whether the task terminated is kept.
         """
         chance, position = torch.rand(2, len(index), generator=generator, dtype=torch.float64)
-        end = self._ends[world, index % self._rows.shape[1]]
-        end = torch.where(end < 0, self._count[world] - 1, end)
         later = torch.minimum(index + (position * (end - index + 1)).long(), end)
         reached = self._gather(world, later)[:, -1 - self.layout.size : -1][:, self.layout.achieved]
-        swap = (chance < self._her)[:, None]
-        goal = torch.where(swap, reached, batch.obs[:, self.layout.desired])
-        batch.obs[:, self.layout.desired] = goal
-        batch.next_obs[:, self.layout.desired] = goal
-        assert self._reward_fn is not None
-        achieved = batch.next_obs[:, self.layout.achieved].double().numpy()
-        reward = self._reward_fn(achieved, goal.double().numpy(), {})
-        relabelled = torch.as_tensor(np.asarray(reward, np.float32))
-        return batch._replace(reward=torch.where(swap[:, 0], relabelled, batch.reward))
+        return chance < self._her, reached
 
     def state_dict(self) -> dict[str, Any]:
         """Return the filled part of the buffer."""

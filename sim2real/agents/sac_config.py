@@ -1,4 +1,4 @@
-"""The hyper-parameters of soft actor-critic, as they are written in a spec file."""
+"""The hyper-parameters of the maximum-entropy actor-critics, as they are written in a spec file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 Widths = tuple[PositiveInt, ...]
 
 
-class SACConfig(BaseModel):
-    """Hyper-parameters of `SAC`; every key may be given in a spec's `train.agent` section."""
+class ActorCriticConfig(BaseModel):
+    """What every maximum-entropy actor-critic has: the keys of a spec's `train.agent` section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -20,7 +20,9 @@ class SACConfig(BaseModel):
     critic_lr: float = Field(1e-3, gt=0, description="Adam step size of the critics.")
     alpha_lr: float = Field(1e-3, gt=0, description="Adam step size of the log temperature.")
     gamma: float = Field(0.99, ge=0, lt=1, description="Discount of one environment step.")
-    tau: float = Field(0.005, gt=0, le=1, description="Step of the target critics per update.")
+    n_step: PositiveInt = Field(
+        1, description="Transitions whose rewards are summed before a critic is asked for the rest."
+    )
     batch_size: PositiveInt = Field(256, description="Transitions drawn for one update.")
     replay_capacity: PositiveInt = Field(1_000_000, description="Transitions kept, all worlds together.")
     learning_starts: int = Field(
@@ -40,9 +42,6 @@ class SACConfig(BaseModel):
     target_entropy: Literal["auto"] | float = Field(
         "auto", description="Entropy [nat] a learned temperature aims at: auto is minus dim(A)."
     )
-    critic_layernorm: bool = Field(
-        False, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
-    )
     normalize_observations: bool = Field(
         True, description="Whether observations are scaled by their running mean and deviation."
     )
@@ -52,4 +51,42 @@ class SACConfig(BaseModel):
     her_k: PositiveInt = Field(4, description="Hindsight goals per original goal.")
     trainable: Literal["all", "last_layer"] = Field(
         "all", description="What learning may change; last_layer freezes all else for fine-tuning."
+    )
+    fast_matmul: bool = Field(
+        True,
+        description="Whether updates multiply matrices through oneDNN: in float32, or in bfloat16 with "
+        "float32 sums where the processor has matrix units for it (AMX).",
+    )
+
+
+class SACConfig(ActorCriticConfig):
+    """Hyper-parameters of `SAC`."""
+
+    tau: float = Field(0.005, gt=0, le=1, description="Step of the target critics per update.")
+    critic_layernorm: bool = Field(
+        False, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
+    )
+
+
+class CrossQConfig(ActorCriticConfig):
+    """Hyper-parameters of `CrossQ`. The defaults are the fast preset: `tools/bench learning` measures it."""
+
+    actor_hidden: Widths = Field((128, 128), description="Widths of the actor's hidden layers.")
+    critic_hidden: Widths = Field((128, 128), description="Widths of each critic's hidden layers.")
+    actor_lr: float = Field(1e-3, gt=0, description="Adam step size of the actor.")
+    learning_starts: int = Field(
+        3_000, ge=0, description="Environment steps with uniformly random actions before learning."
+    )
+    updates_per_step: float = Field(
+        0.125, ge=0, description="Gradient updates per environment step; N worlds take N of them."
+    )
+    policy_updates: PositiveInt = Field(
+        1, description="Actor updates at each visit; equal to policy_delay it catches up fully."
+    )
+    initial_temperature: float = Field(0.05, gt=0, description="Where a learned temperature starts.")
+    n_step: PositiveInt = Field(
+        3, description="Transitions whose rewards are summed before a critic is asked for the rest."
+    )
+    batch_norm_momentum: float = Field(
+        0.01, gt=0, le=1, description="Share of a batch in the running statistics of the critics."
     )

@@ -103,3 +103,28 @@ def test_saved_and_continued_equals_uninterrupted_for_boxes():
     for loop in (whole, rest):
         loop.run_until(240)
     assert same(whole.state_dict(), rest.state_dict())
+
+
+@pytest.mark.parametrize("mode", MODES, ids=lambda m: m.value)
+def test_physics_in_a_thread_of_its_own_computes_the_same(mode):
+    def run(overlap):
+        env = counting(mode)
+        loop = Loop(SAC(env.single_observation_space, env.single_action_space, small(), 0), env, 0, overlap)
+        loop.run_until(150)
+        return loop.state_dict()
+
+    assert same(run(False), run(True))
+
+
+@pytest.mark.parametrize("overlap", [False, True])
+def test_what_goes_wrong_in_the_worlds_or_in_learning_is_raised(overlap):
+    env = Identity()
+    loop = Loop(SAC(*SPACES, small(), 0), env, 0, overlap)
+    env.step = lambda actions: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        loop.step()
+    loop = Loop(SAC(*SPACES, small(), 0), Identity(), 0, overlap)
+    loop.agent.update = lambda: [][0]
+    with pytest.raises(IndexError):
+        loop.step()
+    assert loop.steps == (8 if overlap else 0)

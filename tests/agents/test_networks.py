@@ -7,7 +7,15 @@ from torch import nn
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from sim2real.agents.networks import Actor, Critic, Normalizer, StackedLinear, squashed_log_prob
+from sim2real.agents.networks import (
+    Actor,
+    BatchNormCritic,
+    Critic,
+    Normalizer,
+    PlainLayerNorm,
+    StackedLinear,
+    squashed_log_prob,
+)
 
 
 def generator(seed=0):
@@ -93,12 +101,36 @@ def test_stacked_critic_equals_separate_networks(layernorm):
         for layer in [*critic.body, critic.head]:
             if isinstance(layer, StackedLinear):
                 x = nn.functional.linear(x, layer.weight[member].T, layer.bias[member, 0])
-            elif isinstance(layer, nn.LayerNorm):
+            elif isinstance(layer, PlainLayerNorm):
                 x = (x - x.mean(-1, keepdim=True)) / (x.var(-1, correction=0, keepdim=True) + 1e-5).sqrt()
             else:
                 x = x.relu()
         torch.testing.assert_close(stacked[member], x[:, 0])
     assert not torch.equal(stacked[0], stacked[1])
+
+
+@pytest.mark.parametrize("batch", [True, False])
+def test_batch_norm_critic_equals_pytorchs_own_layers(batch):
+    critic = BatchNormCritic(4, 2, (8, 6), generator(), momentum=0.1)
+    obs, action = torch.randn(50, 4, generator=generator()), torch.rand(50, 2, generator=generator())
+    critic(obs * 2 + 1, action, batch=True)  # moves the running statistics away from 0 and 1
+    references = []
+    for member in range(2):
+        layers = []
+        for i, norm in enumerate(critic.norms[member]):
+            own = nn.BatchNorm1d(norm.weight.shape[0], momentum=0.1).train(batch)
+            own.running_mean.copy_(norm.mean), own.running_var.copy_(norm.var)
+            layers += [own, nn.ReLU()] if i else [own]
+            layers += [critic.body[member][i]] if i < 2 else [critic.head[member]]
+        references.append(nn.Sequential(*layers))
+    values = critic(obs, action, batch)
+    for member, reference in enumerate(references):
+        torch.testing.assert_close(values[member], reference(torch.cat((obs, action), -1))[:, 0])
+        layers = [layer for layer in reference if isinstance(layer, nn.BatchNorm1d)]
+        for norm, own in zip(critic.norms[member], layers, strict=True):
+            torch.testing.assert_close(norm.mean, own.running_mean)
+            torch.testing.assert_close(norm.var, own.running_var)
+    assert not torch.equal(values[0], values[1])
 
 
 def test_actions_stay_inside_the_bounds_and_scale_back():

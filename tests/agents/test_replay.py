@@ -59,7 +59,7 @@ def test_box_rows_come_back_as_they_went_in():
     assert torch.equal(batch.next_obs, batch.obs + 0.5)
     assert torch.equal(batch.reward, i * sign)
     torch.testing.assert_close(batch.action[:, 0], i / 20)
-    assert torch.equal(batch.terminated, (i == 3).float())
+    torch.testing.assert_close(batch.discount, 0.99 * (i != 3).float())
     assert len(torch.unique(batch.obs, dim=0)) == len(replay) == 40
 
 
@@ -102,6 +102,41 @@ def test_hindsight_goals_are_later_moments_of_the_same_episode(capacity, steps):
     assert (goal % 100 <= length)[relabelled].all()
     assert torch.equal(batch.reward[relabelled], -(batch.next_obs[:, 3] - goal).abs()[relabelled])
     assert (batch.reward[~relabelled] == 0.0).all()
+
+
+@pytest.mark.parametrize("n_step", [2, 3])
+@pytest.mark.parametrize("capacity", [6000, 45], ids=["everything kept", "ring overwritten"])
+def test_n_step_returns_are_those_of_the_episode_and_end_with_it(n_step, capacity):
+    replay = Replay(ObservationLayout.of(box(3)), 1, 3, capacity, gamma=0.5, n_step=n_step)
+    worlds, lengths = np.arange(3), np.array([4, 7, 40])
+    for step in range(60):
+        episode, t = step // lengths, step % lengths
+        now, after = (np.stack([worlds, episode, t + i], -1).astype(float) for i in (0, 1))
+        ends = (t + 1 == lengths) & (worlds == 1)  # world 1 terminates, the others are truncated
+        put(replay, transitions(now, after, reward=10.0 + t, terminated=ends, started=t == 0))
+    batch = replay.sample(4000, generator())
+    length = torch.as_tensor(lengths)[batch.obs[:, 0].long()]
+    newest = torch.as_tensor(59 % lengths)[batch.obs[:, 0].long()] + 1
+    last_episode = batch.obs[:, 1] == torch.as_tensor(59 // lengths)[batch.obs[:, 0].long()]
+    left = torch.where(last_episode, newest, length) - batch.obs[:, 2]
+    count = left.clamp(max=n_step)
+    expected = sum((10 + batch.obs[:, 2] + i) * 0.5**i * (i < count) for i in range(n_step))
+    torch.testing.assert_close(batch.reward, expected)
+    assert torch.equal(batch.next_obs[:, :2], batch.obs[:, :2])
+    assert torch.equal(batch.next_obs[:, 2], batch.obs[:, 2] + count)
+    terminated = (batch.obs[:, 0] == 1) & (batch.next_obs[:, 2] == 7)
+    torch.testing.assert_close(batch.discount, 0.5**count * ~terminated)
+
+
+def test_n_step_hindsight_pays_for_every_step_by_the_new_goal():
+    replay = Replay(LAYOUT, 1, 1, 100, near, her_k=4, gamma=0.5, n_step=3)
+    play(replay, lengths=[5], steps=8)
+    batch = replay.sample(4000, generator())
+    goal, now, after = batch.obs[:, 4], batch.obs[:, 3], batch.next_obs[:, 3]
+    swapped = goal != -7.0
+    expected = sum(-(now + 1 + i - goal).abs() * 0.5**i * (now + i < after) for i in range(3))
+    torch.testing.assert_close(batch.reward[swapped], expected[swapped])
+    assert (batch.reward[~swapped] == 0.0).all() and torch.equal(batch.next_obs[:, 4], goal)
 
 
 def test_every_later_moment_is_a_hindsight_goal():

@@ -9,9 +9,10 @@ import torch
 from pydantic import ValidationError
 
 from sim2real.agents import AGENTS, SAC, Loop, RandomAgent, SACConfig, make_agent
+from sim2real.agents.actor_critic import fast_matmul
 from sim2real.agents.replay import Batch
 
-from .toys import Identity, box, counting, small, transitions
+from .toys import SMALL, Identity, box, counting, small, transitions
 
 SPACES = gym.spaces.Box(-1.0, 1.0, (2,), np.float64), gym.spaces.Box(-2.0, 1.0, (2,), np.float32)
 
@@ -20,9 +21,24 @@ def near(achieved, desired, info):
     return -np.abs(achieved - desired)[:, 0]
 
 
-def learned(seed=0, steps=240, **changes):
+LEARNERS = sorted(AGENTS)
+
+
+@pytest.fixture(params=LEARNERS)
+def learner(request):
+    """The name of each maximum-entropy learner in turn."""
+    return request.param
+
+
+def made(learner, seed=0, **changes):
+    """An untrained agent of some name."""
+    entry = AGENTS[learner]
+    return entry.agent(*SPACES, entry.config.model_validate({**SMALL, **changes}), seed)
+
+
+def learned(seed=0, steps=240, learner="sac", **changes):
     """An agent after some updates in the identity world."""
-    agent = SAC(*SPACES, small(**changes), seed)
+    agent = made(learner, seed, **changes)
     Loop(agent, Identity(), seed).run_until(steps)
     return agent
 
@@ -68,7 +84,7 @@ def test_td_target_by_hand_bootstraps_truncation_but_not_termination():
         action=torch.zeros(2, 2),
         reward=torch.tensor([1.0, 2.0]),
         next_obs=torch.zeros(2, 2),
-        terminated=torch.tensor([0.0, 1.0]),
+        discount=torch.tensor([0.9, 0.0]),
     )
     noise = torch.empty(2, 2).normal_(generator=torch.Generator().set_state(rng(agent)))
     # Zero heads mean a Gaussian of mean 0 and log std -1.5, the middle of its bounds.
@@ -91,26 +107,29 @@ def test_truncation_is_stored_as_a_future_and_termination_as_none():
     batch = agent.replay.sample(1000, torch.Generator())
     last = batch.next_obs[:, 2] == batch.obs[:, 0] + 2
     odd = batch.obs[:, 0] % 2 == 1
-    assert torch.equal(batch.terminated == 1.0, last & odd)
+    assert torch.equal(batch.discount == 0.0, last & odd)
     assert torch.equal(batch.next_obs[:, 2], batch.obs[:, 2] + 1)
 
 
-def test_same_seed_same_parameters_bit_for_bit():
-    assert same(learned(seed=3).state_dict(), learned(seed=3).state_dict())
-    assert not same(learned(seed=3).actor.state_dict(), learned(seed=4).actor.state_dict())
+def test_same_seed_same_parameters_bit_for_bit(learner):
+    assert same(learned(learner=learner, seed=3).state_dict(), learned(learner=learner, seed=3).state_dict())
+    assert not same(
+        learned(learner=learner, seed=3).actor.state_dict(),
+        learned(learner=learner, seed=4).actor.state_dict(),
+    )
 
 
-def test_learning_leaves_the_global_generators_alone():
+def test_learning_leaves_the_global_generators_alone(learner):
     torch_state, numpy_state = torch.get_rng_state(), np.random.get_state()[1]
-    learned()
+    learned(learner=learner)
     assert torch.equal(torch.get_rng_state(), torch_state)
     np.testing.assert_array_equal(np.random.get_state()[1], numpy_state)
 
 
-def test_a_saved_file_loads_weights_only_and_restores_everything(tmp_path):
-    agent = learned()
+def test_a_saved_file_loads_weights_only_and_restores_everything(tmp_path, learner):
+    agent = learned(learner=learner)
     torch.save(agent.state_dict(), tmp_path / "agent.pt")
-    twin = SAC(*SPACES, small(), 99)
+    twin = made(learner, 99)
     twin.load_state_dict(torch.load(tmp_path / "agent.pt", weights_only=True))
     assert same(agent.state_dict(), twin.state_dict())
     for each in (agent, twin):
@@ -119,8 +138,8 @@ def test_a_saved_file_loads_weights_only_and_restores_everything(tmp_path):
     assert same(agent.state_dict(), twin.state_dict())
 
 
-def test_the_policy_state_acts_alike_and_is_light():
-    agent, twin = learned(), SAC(*SPACES, small(), 99)
+def test_the_policy_state_acts_alike_and_is_light(learner):
+    agent, twin = learned(learner=learner), made(learner, 99)
     twin.load_policy_state_dict(agent.policy_state_dict())
     obs = np.random.default_rng(0).uniform(-1, 1, (50, 2))
     np.testing.assert_array_equal(agent.act(obs, True), twin.act(obs, True))
@@ -129,8 +148,8 @@ def test_the_policy_state_acts_alike_and_is_light():
     assert buffer.tell() < 12_000
 
 
-def test_actions_are_float32_within_bounds():
-    agent = learned()
+def test_actions_are_float32_within_bounds(learner):
+    agent = learned(learner=learner)
     obs = np.random.default_rng(0).uniform(-1, 1, (500, 2))
     for deterministic in (False, True):
         action = agent.act(obs, deterministic)
@@ -139,11 +158,11 @@ def test_actions_are_float32_within_bounds():
     assert not np.array_equal(agent.act(obs), agent.act(obs))
 
 
-def test_a_clone_goes_on_alike_but_alone():
-    agent = learned()
+def test_a_clone_goes_on_alike_but_alone(learner):
+    agent = learned(learner=learner)
     twin, before = agent.clone(), agent.state_dict()
     feed(twin, 5, worlds=8)
-    assert twin.update() == 40
+    assert twin.update() == 48
     assert same(agent.state_dict(), before)
     feed(agent, 5, worlds=8)
     agent.update()
@@ -167,8 +186,8 @@ def test_a_clone_may_forget_change_and_draw_anew():
         agent.clone({"actor_rl": 1.0})
 
 
-def test_last_layer_training_changes_nothing_else():
-    agent = learned()
+def test_last_layer_training_changes_nothing_else(learner):
+    agent = learned(learner=learner)
     twin = agent.clone({"trainable": "last_layer", "learning_starts": 0}, keep_replay=False)
     before = twin.state_dict()
     obs = np.random.default_rng(0).uniform(5, 9, (30, 4, 2))
@@ -176,13 +195,14 @@ def test_last_layer_training_changes_nothing_else():
         twin.observe(transitions(obs[i], obs[i + 1], reward=np.ones(4), **still(4)))
     assert twin.update() == 29 * 4
     after = twin.state_dict()
-    for name in ("actor", "critic", "target"):
+    for name in twin.networks:
         for key, value in after[name].items():
             moved = not torch.equal(value, before[name][key])
             assert moved == key.startswith("head."), f"{name}.{key}"
     assert set(after["actor"]) >= {"normalizer.mean", "normalizer.var", "normalizer.count"}
-    for key in ("body.0.weight", "body.0.bias"):
-        assert torch.equal(after["target"][key], after["critic"][key])
+    if learner == "sac":
+        for key in ("body.0.weight", "body.0.bias"):
+            assert torch.equal(after["target"][key], after["critic"][key])
 
 
 @pytest.mark.parametrize("ratio", [0.25, 0.3, 1.0, 2.0])
@@ -233,10 +253,11 @@ def test_observations_are_left_alone_when_normalization_is_off():
     assert torch.equal(agent.actor.normalizer(obs), obs)
 
 
-def test_metrics_are_means_since_the_last_call():
-    agent = learned()
+def test_metrics_are_means_since_the_last_call(learner):
+    agent = learned(learner=learner)
     metrics = agent.metrics()
-    assert metrics["updates"] == 200
+    # What the last vector step earned is learned during the next one.
+    assert metrics["updates"] == 200 - 8
     assert all(np.isfinite(value) for value in metrics.values())
     assert np.isnan(agent.metrics()["critic_loss"])
 
@@ -266,7 +287,7 @@ def test_learners_are_made_by_name():
     assert agent.config == SACConfig(gamma=0.5) and isinstance(agent, AGENTS["sac"].agent)
     with pytest.raises(ValueError, match=r"No learner is called 'sacc'; .*Did you mean 'sac'"):
         make_agent("sacc", *SPACES, {}, 0)
-    with pytest.raises(ValueError, match=r"there are sac\.$"):
+    with pytest.raises(ValueError, match=r"there are crossq, sac\.$"):
         make_agent("zzz", *SPACES, {}, 0)
     with pytest.raises(ValidationError, match="gama"):
         make_agent("sac", *SPACES, {"gama": 0.5}, 0)
@@ -274,17 +295,41 @@ def test_learners_are_made_by_name():
         make_agent("sac", *SPACES, {"temperature": 0.0}, 0)
 
 
-def test_every_hyper_parameter_is_explained():
-    for name, field in SACConfig.model_fields.items():
+def test_every_hyper_parameter_is_explained(learner):
+    for name, field in AGENTS[learner].config.model_fields.items():
         assert field.description and field.description.endswith("."), name
 
 
-def test_it_learns_to_repeat_what_it_sees():
-    config = small(actor_hidden=(64, 64), critic_hidden=(64, 64), learning_starts=200, updates_per_step=0.5)
-    agent, env = SAC(*SPACES, config, 0), Identity()
+def test_it_learns_to_repeat_what_it_sees(learner):
+    sizes = {"actor_hidden": (64, 64), "critic_hidden": (64, 64)}
+    agent, env = made(learner, **sizes, learning_starts=200, updates_per_step=0.5), Identity()
     loop = Loop(agent, env, 0)
     loop.run_until(3000)
     obs = np.random.default_rng(1).uniform(-0.9, 0.9, (500, 2))
     error = np.abs(agent.act(obs, deterministic=True) - obs).mean()
     chance = np.abs(RandomAgent(SPACES[1], 0).act(obs) - obs).mean()
     assert error < 0.1 < 0.5 < chance
+
+
+def test_crossq_asks_its_critics_for_now_and_next_at_once_and_moves_their_statistics():
+    agent = made("crossq", learning_starts=0, normalize_observations=False)
+    seen = []
+    forward = agent.critic.forward
+    agent.critic.forward = lambda f, a, batch=False: seen.append((len(f), batch)) or forward(f, a, batch)
+    agent.observe(transitions(np.zeros((4, 2)), np.ones((4, 2)), **still(4)))
+    agent.update()
+    # One pass over this step and the next by their own statistics; every second time one for the actor by the
+    # running ones.
+    assert seen == [(64, True), (64, True), (32, False)] * 2
+    assert agent.critic.norms[0][0].mean[:2].abs().min() > 0
+
+
+def test_matrices_are_multiplied_as_before_outside_of_updates():
+    matmul = torch.backends.mkldnn.matmul
+    before = matmul.fp32_precision
+    with pytest.raises(ZeroDivisionError), fast_matmul(True):
+        assert matmul.fp32_precision == "bf16"
+        raise ZeroDivisionError
+    assert matmul.fp32_precision == before
+    with fast_matmul(False):
+        assert matmul.fp32_precision == before

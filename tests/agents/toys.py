@@ -94,13 +94,17 @@ def transitions(obs, next_obs, *, action=None, reward=None, terminated=False, st
     )
 
 
+SMALL = {
+    "actor_hidden": (16, 16),
+    "critic_hidden": (16, 16),
+    "batch_size": 32,
+    "learning_starts": 40,
+    "replay_capacity": 500,
+    "updates_per_step": 1.0,
+}
+"""Settings that learn in a second."""
+
+
 def small(**changes):
-    """A configuration that learns in a second."""
-    settings = {
-        "actor_hidden": (16, 16),
-        "critic_hidden": (16, 16),
-        "batch_size": 32,
-        "learning_starts": 40,
-        "replay_capacity": 500,
-    }
-    return SACConfig.model_validate({**settings, **changes})
+    """A configuration of SAC that learns in a second."""
+    return SACConfig.model_validate({**SMALL, **changes})

@@ -1,0 +1,175 @@
+"""The benchmarks' bookkeeping; nothing here is timed."""
+
+import ast
+import importlib
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+TOOLS = Path(__file__).resolve().parent.parent / "tools"
+
+
+@pytest.fixture(autouse=True)
+def tools_on_path(monkeypatch):
+    monkeypatch.syspath_prepend(str(TOOLS))
+
+
+@pytest.fixture
+def figures():
+    return importlib.import_module("benches.figures")
+
+
+@pytest.fixture
+def contest():
+    return importlib.import_module("benches.contest")
+
+
+@pytest.mark.parametrize(
+    ("sense", "value", "verdict"),
+    [
+        (">=", 1.2, "reached"),
+        (">=", 1.19, "missed"),
+        ("<=", 1.2, "reached"),
+        ("<=", 1.21, "missed"),
+        ("<", 1.2, "missed"),
+        (">=", None, "missing"),
+    ],
+)
+def test_a_bar_is_reached_missed_or_missing(figures, sense, value, verdict):
+    assert figures.Figure("speed", value, bar=figures.Bar(sense, 1.2)).verdict == verdict
+
+
+def test_a_figure_without_a_bar_is_only_stated(figures):
+    assert figures.Figure("speed", 3.0).verdict == ""
+
+
+def test_figures_show_their_range_and_say_why_they_are_missing(figures):
+    bar = figures.Bar(">=", 1.2)
+    assert figures.Figure("speed", 1.316, 1.25, 1.4, bar=bar).show() == "1.32 x [1.25, 1.4]"
+    assert figures.Figure("speed", 1.3, bar=bar).show_bar() == ">= 1.2 x"
+    assert figures.Figure("speed", missing="no wheel").show() == "missing: no wheel"
+
+
+def test_entrants_are_measured_in_turn_after_a_round_that_does_not_count(contest):
+    calls = []
+    costs = contest.in_turn({name: lambda n=name: calls.append(n) or len(calls) for name in "AB"}, 2)
+    assert calls == ["A", "B"] * 3
+    assert costs == {"A": [3, 5], "B": [4, 6]}
+
+
+def test_an_entrant_that_fails_drops_out_of_later_rounds(contest):
+    calls = []
+
+    def fails() -> float:
+        calls.append(1)
+        if len(calls) == 2:
+            raise contest.PeerError("gone")
+        return 1.0
+
+    assert contest.in_turn({"A": lambda: 1.0, "B": fails}, 3) == {"A": [1.0] * 3}
+    assert len(calls) == 2
+
+
+def test_ratios_pair_the_rounds(contest, figures):
+    match = contest.Contest(figures.Mode(rounds=3), "step")
+    match.costs = {contest.OURS: [1.0, 2.0, 4.0], "peer": [2.0, 2.0, 12.0]}
+    faster = match.speedup("speed", "peer", figures.Bar(">=", 1.5))
+    assert (faster.value, faster.low, faster.high, faster.verdict) == (2.0, 1.0, 3.0, "reached")
+    slower = match.overhead("time", "peer")
+    assert (slower.value, slower.low, slower.high) == (0.5, 1 / 3, 1.0)
+    assert [row["entrant"] for row in match.table()] == [contest.OURS, "peer"]
+
+
+def test_a_peer_that_is_not_installed_is_missing_and_says_why(contest, figures, monkeypatch):
+    venv = importlib.import_module("benches.venv")
+    monkeypatch.setattr(venv, "FOLDER", TOOLS / "nowhere")
+    monkeypatch.setitem(venv._tried, "envpool", "ERROR: no matching distribution")
+    with contest.Contest(figures.Mode(rounds=1, window=0.0), "step") as match:
+        match.add(contest.OURS, lambda window: 1.0)
+        match.add_peer("EnvPool", "envpool", "envpool_steps.py")
+        match.run()
+    found = match.speedup("speed against EnvPool", "EnvPool", figures.Bar(">=", 1.2))
+    assert found.verdict == "missing"
+    assert found.show() == "missing: ERROR: no matching distribution"
+    assert match.table()[-1]["setting"] == "missing: ERROR: no matching distribution"
+
+
+@pytest.fixture
+def peer(tmp_path, monkeypatch):
+    """Make a peer of a script's text, run by this very Python."""
+    venv, worker = importlib.import_module("benches.venv"), importlib.import_module("benches.worker")
+    monkeypatch.setattr(venv, "missing", lambda group: "")
+    monkeypatch.setattr(venv, "PYTHON", Path(sys.executable))
+    monkeypatch.setattr(worker, "SCRIPTS", tmp_path)
+    (tmp_path / "serve.py").write_text((TOOLS / "benches" / "peers" / "serve.py").read_text())
+
+    def make(text: str):
+        (tmp_path / "script.py").write_text(f"from serve import serve\n{text}")
+        return worker.Peer("sb3", "script.py")
+
+    return make
+
+
+def test_a_peer_measures_whenever_it_is_asked_and_may_print(peer):
+    text = "serve(lambda: ((lambda: print('noise') or 7), 'as it is'), ('numpy',))\n"
+    with peer(text) as talk:
+        assert talk.about["setting"] == "as it is"
+        assert "numpy" in talk.about["versions"]
+        assert talk.measure(0.0) > 0
+        assert talk.measure(0.0) > 0
+
+
+def test_a_peer_that_cannot_start_says_why(peer):
+    error = importlib.import_module("benches.worker").PeerError
+    with pytest.raises(error, match="ModuleNotFoundError: No module named 'nothing_like_it'"):
+        peer("def make():\n    import nothing_like_it\nserve(make, ())\n")
+    with pytest.raises(error, match="ended unasked"):
+        peer("raise SystemExit(3)\n")
+
+
+def test_the_overview_holds_every_figure_through_its_file(figures):
+    results, table = importlib.import_module("benches.results"), importlib.import_module("benches.table")
+    bar = figures.Bar(">=", 1.2)
+    outcome = figures.Outcome([figures.Figure("a|b", 1.0, bar=bar), figures.Figure("c", missing="why")])
+    made = results.record(table.ROWS[0], outcome, figures.Mode(), 0.0)
+    assert [results.from_json(plain) for plain in made["figures"]] == outcome.figures
+    text = figures.markdown(results.overview([made]))
+    assert "| a\\|b | 1 x | >= 1.2 x | **missed** | `tools/bench cheetah` |" in text
+    assert "| c | missing: why |  | **missing** |" in text
+
+
+def test_quick_runs_never_write_where_results_are_committed(figures):
+    results = importlib.import_module("benches.results")
+    assert results.folder(figures.Mode()) == results.COMMITTED
+    assert results.folder(figures.Mode.shortened()) == results.QUICK
+    assert figures.Mode.shortened().rounds >= 5
+
+
+def test_rows_are_chosen_by_name_and_those_by_name_only_need_it():
+    table = importlib.import_module("benches.table")
+    assert [row.name for row in table.chosen(["push", "cheetah"])] == ["cheetah", "push"]
+    assert "learning" not in {row.name for row in table.chosen([])}
+    with pytest.raises(ValueError, match="no row 'cheeta'; there are: cheetah, push"):
+        table.chosen(["cheeta"])
+
+
+def test_every_row_names_a_function_and_groups_that_exist():
+    table, venv = importlib.import_module("benches.table"), importlib.import_module("benches.venv")
+    assert len({row.name for row in table.ROWS}) == len(table.ROWS)
+    for row in table.ROWS:
+        module, _, name = row.function.partition(":")
+        path = TOOLS / f"{module.replace('.', '/')}.py"
+        assert set(row.groups) <= set(venv.GROUPS)
+        if path.exists() or not row.by_name:
+            tree = ast.parse(path.read_text())
+            assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+def test_list_names_every_row_and_measures_nothing():
+    command = [sys.executable, "-m", "benches", "--list"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=TOOLS)
+    assert "(by name only)" in done.stdout
+    for row in importlib.import_module("benches.table").ROWS:
+        assert f"{row.name} " in done.stdout

@@ -1,0 +1,209 @@
+"""Row 5: training time to the same evaluated return, every learner with its own default settings.
+
+Everyone learns in worlds of the same spec's source (`assets/specs/bench/`), alone on one core, on one thread,
+and is evaluated in the same 20 worlds. The clock is processor time, which a busy machine does not falsify,
+without the time of evaluating. A learner that does not get there within the budget counts with the budget:
+the ratio is then a lower bound, and says so. Curves that exist are not measured again, so that an
+interrupted run goes on.
+"""
+
+import csv
+import json
+import os
+import queue
+import statistics
+import subprocess
+import sys
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cache
+from itertools import product
+from pathlib import Path
+
+from benches import venv
+from benches.contest import OURS
+from benches.figures import Bar, Figure, Mode, Outcome, Table
+from benches.worker import SCRIPTS
+
+SEEDS = range(5)
+
+
+@dataclass(frozen=True)
+class Task:
+    """What is learned.
+
+    Attributes:
+        env: The environment; its spec is `assets/specs/bench/<name>.yaml`.
+        wanted: The mean return that counts as learned, fixed beforehand.
+        budget: Processor time [s] that everyone gets.
+    """
+
+    env: str
+    wanted: float
+    budget: float
+
+
+TASKS = {
+    "cheetah": Task("HalfCheetah-v5", 3000.0, 500.0),
+    "hopper": Task("Hopper-v5", 2000.0, 1100.0),
+    "pusher": Task("Pusher-v5", -45.0, 150.0),
+}
+PEERS = {"SB3": "stable_baselines3", "SBX": "sbx"}
+BARS = {"SB3": Bar(">=", 8.0), "SBX": Bar(">=", 6.0)}
+EXAMS = 100
+"""Evaluations of one training."""
+
+
+def learning(mode: Mode) -> Outcome:
+    """Train everyone on every task, with paired seeds, and compare."""
+    folder = venv.ROOT / ("runs/bench-quick/learning" if mode.quick else "assets/results/bench/learning")
+    share, seeds = (0.03, SEEDS[:1]) if mode.quick else (1.0, SEEDS)
+    missing = {
+        name: reason for name, group in (("SB3", "sb3"), ("SBX", "sbx")) if (reason := venv.missing(group))
+    }
+    learners = [OURS, *(name for name in PEERS if name not in missing)]
+    jobs = [Job(folder, *job, share) for job in product(TASKS, learners, seeds)]
+    run_all([job for job in jobs if not job.file.exists()])
+    curves = {(job.task, job.learner, job.seed): job.curve() for job in jobs}
+    figures = [
+        figure
+        for task, peer in product(TASKS, PEERS)
+        for figure in (
+            [
+                Figure(
+                    f"{task}: time to {TASKS[task].wanted:g} against {peer}",
+                    bar=BARS[peer],
+                    missing=missing[peer],
+                )
+            ]
+            if peer in missing
+            else compare(curves, task, peer, seeds)
+        )
+    ]
+    return Outcome(figures, summary(curves))
+
+
+Curve = list[dict[str, float]]
+
+
+@dataclass(frozen=True)
+class Job:
+    """One training: a learner on a task with a seed."""
+
+    folder: Path
+    task: str
+    learner: str
+    seed: int
+    share: float
+
+    @property
+    def file(self) -> Path:
+        """Where its curve is, once it is complete."""
+        return self.folder / f"{self.task}-{self.learner.lower()}-s{self.seed}.csv"
+
+    def run(self, core: int) -> None:
+        """Train on one core."""
+        task = TASKS[self.task]
+        budget = task.budget * self.share
+        course = {
+            "task": task.env,
+            "spec": str(venv.ROOT / f"assets/specs/bench/{self.task}.yaml"),
+            "seed": self.seed,
+            "core": core,
+            "budget": budget,
+            "every": budget / EXAMS,
+            "out": str(self.file),
+        }
+        given = {"course": course, "env": f"sim2real/{task.env}", "library": PEERS.get(self.learner)}
+        python, script = (
+            (sys.executable, "learn_ours.py") if self.learner == OURS else (venv.PYTHON, "learn.py")
+        )
+        environment = os.environ | {"OMP_NUM_THREADS": "1"}
+        print(f"  {self.file.stem} on core {core}", flush=True)
+        command = [str(python), str(SCRIPTS / script), json.dumps(given)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True)
+        if done.returncode:
+            raise RuntimeError(f"{self.file.stem}: {(done.stderr.strip().splitlines() or ['failed'])[-1]}")
+
+    @cache  # noqa: B019  (jobs are few, and live as long as the process)
+    def curve(self) -> Curve:
+        """Return what it wrote."""
+        with self.file.open() as file:
+            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+
+
+def run_all(jobs: list[Job]) -> None:
+    """Run trainings, as many at a time as there are cores, each on a core of its own."""
+    cores: queue.Queue[int] = queue.Queue()
+    for core in sorted(os.sched_getaffinity(0)):
+        cores.put(core)
+
+    def run(job: Job) -> None:
+        core = cores.get()
+        try:
+            job.run(core)
+        finally:
+            cores.put(core)
+
+    # Seed by seed: an interrupted run leaves whole pairs.
+    ordered = sorted(jobs, key=lambda job: job.seed)
+    with ThreadPoolExecutor(cores.qsize()) as pool:
+        list(pool.map(run, ordered))
+
+
+def reached(curve: Curve, wanted: float) -> float | None:
+    """Return when a curve first shows the wanted return [s], or None."""
+    return next((row["seconds"] for row in curve if row["return"] >= wanted), None)
+
+
+Curves = dict[tuple[str, str, int], Curve]
+
+
+def compare(curves: Curves, task: str, peer: str, seeds: range) -> Iterator[Figure]:
+    """Yield how many times as long a peer takes as we do, and who is ahead when the time is up."""
+    wanted, budget = TASKS[task].wanted, TASKS[task].budget
+    ratios, short, ahead = [], 0, []
+    for seed in seeds:
+        ours, theirs = curves[task, OURS, seed], curves[task, peer, seed]
+        mine, other = reached(ours, wanted), reached(theirs, wanted)
+        short += other is None
+        # Where we do not get there, the ratio is as small as it can be.
+        ratios.append(
+            (other or theirs[-1]["seconds"]) / mine if mine else (other or 0.0) / ours[-1]["seconds"]
+        )
+        ahead.append(final(ours) - final(theirs))
+    note = f"{peer} did not get there within {budget:g} s in {short} of {len(seeds)} seeds" if short else ""
+    what = f"{task}: time to {wanted:g} against {peer}{' (lower bound)' if short else ''}"
+    yield Figure(what, *spread(ratios), "x", BARS[peer], note)
+    what = f"{task}: our return after {budget:g} s less that of {peer}"
+    yield Figure(what, *spread(ahead), "", Bar(">=", 0.0))
+
+
+def final(curve: Curve) -> float:
+    """Return the mean of the last five evaluations: one alone says more of its moment than of the policy."""
+    return statistics.fmean(row["return"] for row in curve[-5:])
+
+
+def spread(values: list[float]) -> tuple[float, float, float]:
+    """Return median, least and greatest."""
+    return statistics.median(values), min(values), max(values)
+
+
+def summary(curves: Curves) -> Table:
+    """Return a line for each training."""
+    return [
+        {
+            "task": task,
+            "learner": learner,
+            "seed": str(seed),
+            "wanted": f"{TASKS[task].wanted:g}",
+            "reached after [s]": ""
+            if (when := reached(curve, TASKS[task].wanted)) is None
+            else f"{when:.1f}",
+            "last return": f"{final(curve):.1f}",
+            "env steps": f"{curve[-1]['env_steps']:.0f}",
+            "updates": f"{curve[-1]['updates']:.0f}",
+        }
+        for (task, learner, seed), curve in sorted(curves.items())
+    ]

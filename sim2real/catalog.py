@@ -28,7 +28,7 @@ def _randomizers() -> dict[str, str]:
 def _agents() -> dict[str, str]:
     from sim2real.agents import AGENTS
 
-    return {name: _first_line(entry.agent) for name, entry in AGENTS.items()}
+    return {name: _first_line(entry.config) for name, entry in AGENTS.items()}
 
 
 def _methods() -> dict[str, str]:

@@ -18,6 +18,7 @@ from sim2real.agents.registry import AGENTS
 from sim2real.envs import nominal_model
 from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
+from sim2real.envs.registry import is_native
 from sim2real.envs.vector import TaskVectorEnv, fixed
 from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
@@ -204,8 +205,10 @@ def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
     """Make the worlds that a policy trains in: the whole source, or for the baseline only nominal."""
     spec = bundle.spec
     domains = fixed(bundle.program.nominal) if part == "baseline" else None
+    # An environment that is not ours is one Python object each, and costs as much memory as time.
+    worlds = spec.train.num_envs or (128 if is_native(spec.env) else 8)
     return make_worlds(
-        spec.env, spec.env_options, bundle.program, spec.train.num_envs, domains, spec.train.seed, threads=1
+        spec.env, spec.env_options, bundle.program, worlds, domains, spec.train.seed, threads=1
     )
 
 

@@ -8,7 +8,7 @@ from sim2real.agents.crossq import CrossQ
 from sim2real.agents.loop import Loop
 from sim2real.agents.registry import AGENTS, make_agent
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import CrossQConfig, SACConfig
+from sim2real.agents.sac_config import CrossQConfig, FastSACConfig, SACConfig
 
 __all__ = [
     "AGENTS",
@@ -18,6 +18,7 @@ __all__ = [
     "CrossQ",
     "CrossQConfig",
     "Episode",
+    "FastSACConfig",
     "Loop",
     "Observation",
     "RandomAgent",

@@ -8,7 +8,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from fractions import Fraction
-from typing import Any, ClassVar, Self
+from typing import Any, Self
 
 import torch
 from gymnasium import spaces
@@ -46,7 +46,7 @@ class ActorCritic(ABC):
         ValueError: If a space is of another kind, or hindsight lacks goals or `compute_reward`.
     """
 
-    Config: ClassVar[type[ActorCriticConfig]]
+    config: ActorCriticConfig
 
     def __init__(
         self,
@@ -263,7 +263,7 @@ class ActorCritic(ABC):
             keep_replay: Whether the copy remembers the transitions; if not, it also counts its
                 steps and updates from zero, and may learn in another number of worlds.
         """
-        config = self.Config.model_validate({**self.config.model_dump(), **(changes or {})})
+        config = type(self.config).model_validate({**self.config.model_dump(), **(changes or {})})
         twin = type(self)(self.observation_space, self.action_space, config, 0, self.compute_reward)
         state = self.state_dict() if keep_replay else {**self._learner_state(), "replay": None}
         if not keep_replay:

@@ -8,21 +8,18 @@ without renormalization, n-step returns, and no dependence on the number of worl
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
 from sim2real.agents.actor_critic import ActorCritic, only_head
 from sim2real.agents.networks import BatchNormCritic
 from sim2real.agents.replay import Batch
-from sim2real.agents.sac_config import ActorCriticConfig, CrossQConfig
+from sim2real.agents.sac_config import CrossQConfig
 
 
 class CrossQ(ActorCritic):
     """Soft actor-critic without target networks; arguments and use as in `ActorCritic`."""
 
-    Config: ClassVar[type[ActorCriticConfig]] = CrossQConfig
     config: CrossQConfig
 
     def _make_critics(self) -> dict[str, nn.Module]:

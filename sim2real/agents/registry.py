@@ -12,7 +12,7 @@ from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.base import Agent, RewardFn
 from sim2real.agents.crossq import CrossQ
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import ActorCriticConfig
+from sim2real.agents.sac_config import ActorCriticConfig, CrossQConfig, FastSACConfig, SACConfig
 
 
 class Entry(NamedTuple):
@@ -23,7 +23,9 @@ class Entry(NamedTuple):
 
 
 AGENTS: dict[str, Entry] = {
-    name: Entry(agent, agent.Config) for name, agent in (("crossq", CrossQ), ("sac", SAC))
+    "fast_sac": Entry(SAC, FastSACConfig),
+    "sac": Entry(SAC, SACConfig),
+    "crossq": Entry(CrossQ, CrossQConfig),
 }
 
 

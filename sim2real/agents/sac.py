@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -12,13 +11,12 @@ from sim2real.agents.actor_critic import ActorCritic, only_head, trained
 from sim2real.agents.networks import Critic
 from sim2real.agents.optimizer import flatten
 from sim2real.agents.replay import Batch
-from sim2real.agents.sac_config import ActorCriticConfig, SACConfig
+from sim2real.agents.sac_config import SACConfig
 
 
 class SAC(ActorCritic):
     """Soft actor-critic; arguments and use as in `ActorCritic`."""
 
-    Config: ClassVar[type[ActorCriticConfig]] = SACConfig
     config: SACConfig
 
     def _make_critics(self) -> dict[str, nn.Module]:

@@ -60,7 +60,7 @@ class ActorCriticConfig(BaseModel):
 
 
 class SACConfig(ActorCriticConfig):
-    """Hyper-parameters of `SAC`."""
+    """Soft actor-critic (Haarnoja et al. 2018) with textbook settings: one update a step."""
 
     tau: float = Field(0.005, gt=0, le=1, description="Step of the target critics per update.")
     critic_layernorm: bool = Field(
@@ -68,22 +68,40 @@ class SACConfig(ActorCriticConfig):
     )
 
 
-class CrossQConfig(ActorCriticConfig):
-    """Hyper-parameters of `CrossQ`. The defaults are the fast preset: `tools/bench learning` measures it."""
+class FastSACConfig(SACConfig):
+    """Soft actor-critic with settings for many worlds and few updates: the default.
+
+    `tools/bench learning` measures it against others' defaults, `tools/bench ablation` each of its choices.
+    """
 
     actor_hidden: Widths = Field((128, 128), description="Widths of the actor's hidden layers.")
     critic_hidden: Widths = Field((128, 128), description="Widths of each critic's hidden layers.")
-    actor_lr: float = Field(1e-3, gt=0, description="Adam step size of the actor.")
-    learning_starts: int = Field(
-        3_000, ge=0, description="Environment steps with uniformly random actions before learning."
-    )
     updates_per_step: float = Field(
         0.125, ge=0, description="Gradient updates per environment step; N worlds take N of them."
     )
     policy_updates: PositiveInt = Field(
         1, description="Actor updates at each visit; equal to policy_delay it catches up fully."
     )
-    initial_temperature: float = Field(0.05, gt=0, description="Where a learned temperature starts.")
+    n_step: PositiveInt = Field(
+        3, description="Transitions whose rewards are summed before a critic is asked for the rest."
+    )
+    tau: float = Field(0.05, gt=0, le=1, description="Step of the target critics per update.")
+    critic_layernorm: bool = Field(
+        True, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
+    )
+
+
+class CrossQConfig(ActorCriticConfig):
+    """CrossQ (Bhatt et al. 2024): batch normalization in place of target networks, for many worlds too."""
+
+    actor_hidden: Widths = Field((128, 128), description="Widths of the actor's hidden layers.")
+    critic_hidden: Widths = Field((128, 128), description="Widths of each critic's hidden layers.")
+    updates_per_step: float = Field(
+        0.125, ge=0, description="Gradient updates per environment step; N worlds take N of them."
+    )
+    policy_updates: PositiveInt = Field(
+        1, description="Actor updates at each visit; equal to policy_delay it catches up fully."
+    )
     n_step: PositiveInt = Field(
         3, description="Transitions whose rewards are summed before a critic is asked for the rest."
     )

@@ -44,9 +44,11 @@ class _Section(BaseModel):
 class Train(_Section):
     """How to train."""
 
-    algorithm: str = Field(default="sac", description="see `sim2real list agents`")
-    steps: Count = Field(default=200_000, ge=1, description="environment steps in all worlds together")
-    num_envs: Count = Field(default=16, ge=1, le=65536, description="worlds simulated at once")
+    algorithm: str = Field(default="fast_sac", description="see `sim2real list agents`")
+    steps: Count = Field(default=500_000, ge=1, description="environment steps in all worlds together")
+    num_envs: Annotated[Count, Field(ge=1, le=65536)] | None = Field(
+        default=None, description="worlds simulated at once; by default 128, or 8 of an environment not ours"
+    )
     seed: Count = Field(default=0, ge=0, lt=2**31, description="seed of the agent and of every draw")
     checkpoint_every: Count = Field(default=10_000, ge=1, description="environment steps between checkpoints")
     baseline: bool = Field(

@@ -287,7 +287,7 @@ def test_learners_are_made_by_name():
     assert agent.config == SACConfig(gamma=0.5) and isinstance(agent, AGENTS["sac"].agent)
     with pytest.raises(ValueError, match=r"No learner is called 'sacc'; .*Did you mean 'sac'"):
         make_agent("sacc", *SPACES, {}, 0)
-    with pytest.raises(ValueError, match=r"there are crossq, sac\.$"):
+    with pytest.raises(ValueError, match=r"there are fast_sac, sac, crossq\.$"):
         make_agent("zzz", *SPACES, {}, 0)
     with pytest.raises(ValidationError, match="gama"):
         make_agent("sac", *SPACES, {"gama": 0.5}, 0)

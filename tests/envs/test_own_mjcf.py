@@ -120,9 +120,11 @@ def test_the_examples_spec_randomizes_it(monkeypatch):
 
 def test_the_example_trains(tmp_path, monkeypatch):
     monkeypatch.chdir(ROOT)
-    text = SPEC.read_text().replace("40_000", "600").replace("num_envs: 16", "num_envs: 4")
-    text = text.replace("[128, 128]", "[16]").replace("batch_size: 128", "batch_size: 16")
-    text = text.replace("learning_starts: 2000", "learning_starts: 100")
+    text = SPEC.read_text().replace(
+        "{steps: 200_000}",
+        "{steps: 600, num_envs: 4, agent: {actor_hidden: [16], critic_hidden: [16], batch_size: 16, "
+        "learning_starts: 100, updates_per_step: 1.0}}",
+    )
     path = tmp_path / "small.yaml"
     path.write_text(text)
     run = start(path, (), tmp_path / "run")

@@ -51,7 +51,7 @@ def make(name, options):
     return model()
 
 
-CATALOG = Catalog(make, {"sac": Settings, "ppo": Settings})
+CATALOG = Catalog(make, {"fast_sac": Settings, "sac": Settings, "ppo": Settings})
 
 
 def bundle(text, *overrides, name="arm.yaml", catalog=CATALOG):

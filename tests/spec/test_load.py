@@ -67,9 +67,9 @@ def test_design_example_sections(design):
     spec = design.spec
     assert (spec.env, spec.train.algorithm, spec.train.steps, spec.train.num_envs) == (
         "Hopper-v5",
-        "sac",
-        200_000,
-        32,
+        "fast_sac",
+        500_000,
+        128,
     )
     assert (spec.evaluate.episodes, spec.evaluate.shots) == (20, (0, 1, 5, 20))
 

@@ -45,9 +45,9 @@ class Task:
 
 
 TASKS = {
-    "cheetah": Task("HalfCheetah-v5", 3000.0, 500.0),
-    "hopper": Task("Hopper-v5", 2000.0, 1100.0),
-    "pusher": Task("Pusher-v5", -45.0, 150.0),
+    "cheetah": Task("HalfCheetah-v5", 3000.0, 360.0),
+    "hopper": Task("Hopper-v5", 2000.0, 900.0),
+    "pusher": Task("Pusher-v5", -45.0, 120.0),
 }
 PEERS = {"SB3": "stable_baselines3", "SBX": "sbx"}
 BARS = {"SB3": Bar(">=", 8.0), "SBX": Bar(">=", 6.0)}
@@ -89,13 +89,23 @@ Curve = list[dict[str, float]]
 
 @dataclass(frozen=True)
 class Job:
-    """One training: a learner on a task with a seed."""
+    """One training: a learner on a task with a seed.
+
+    Attributes:
+        folder: Where its curve goes.
+        task: Name in `TASKS`.
+        learner: One of `PEERS`, `sim2real`, or a name for ours with other settings.
+        seed: Seed of the learner.
+        share: Of the task's budget.
+        overrides: Settings of ours that differ, as on the command line.
+    """
 
     folder: Path
     task: str
     learner: str
     seed: int
-    share: float
+    share: float = 1.0
+    overrides: tuple[str, ...] = ()
 
     @property
     def file(self) -> Path:
@@ -115,10 +125,14 @@ class Job:
             "every": budget / EXAMS,
             "out": str(self.file),
         }
-        given = {"course": course, "env": f"sim2real/{task.env}", "library": PEERS.get(self.learner)}
-        python, script = (
-            (sys.executable, "learn_ours.py") if self.learner == OURS else (venv.PYTHON, "learn.py")
-        )
+        library = PEERS.get(self.learner)
+        given = {
+            "course": course,
+            "env": f"sim2real/{task.env}",
+            "library": library,
+            "overrides": self.overrides,
+        }
+        python, script = (sys.executable, "learn_ours.py") if library is None else (venv.PYTHON, "learn.py")
         environment = os.environ | {"OMP_NUM_THREADS": "1"}
         print(f"  {self.file.stem} on core {core}", flush=True)
         command = [str(python), str(SCRIPTS / script), json.dumps(given)]
@@ -128,9 +142,11 @@ class Job:
 
     @cache  # noqa: B019  (jobs are few, and live as long as the process)
     def curve(self) -> Curve:
-        """Return what it wrote."""
+        """Return what it wrote, up to the budget, which may have been greater then."""
+        budget = TASKS[self.task].budget * self.share * (1 + 1 / EXAMS)
         with self.file.open() as file:
-            return [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+            rows = [{key: float(value) for key, value in row.items()} for row in csv.DictReader(file)]
+        return [row for row in rows if row["seconds"] <= budget]
 
 
 def run_all(jobs: list[Job]) -> None:

@@ -4,6 +4,8 @@ import ast
 import importlib
 import subprocess
 import sys
+import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -173,3 +175,95 @@ def test_list_names_every_row_and_measures_nothing():
     assert "(by name only)" in done.stdout
     for row in importlib.import_module("benches.table").ROWS:
         assert f"{row.name} " in done.stdout
+
+
+@pytest.fixture
+def spending():
+    return importlib.import_module("benches.spending")
+
+
+def test_nested_functions_each_get_only_their_own_time(spending):
+    clock = [0.0]
+
+    class Work:
+        def outer(self, fail=False):
+            clock[0] += 1
+            self.inner(fail)
+            clock[0] += 2
+
+        def inner(self, fail):
+            clock[0] += 4
+            if fail:
+                raise ValueError
+
+    original, watch = Work.outer, spending.Stopwatch(lambda: clock[0])
+    with watch.watching([(Work, "outer", "all"), (Work, "inner", "part")]):
+        Work().outer()
+        clock[0] += 100  # between calls nobody is watched
+        with pytest.raises(ValueError):
+            Work().outer(fail=True)
+        Work().outer()
+    assert Work.outer is original
+    assert watch.seconds == {"all": 3 + 1 + 3, "part": 12}
+
+
+def test_threads_are_counted_each_by_itself(spending):
+    watch = spending.Stopwatch(lambda: float(threading.get_ident() != main))
+    main, pause = threading.get_ident(), threading.Barrier(2)
+    wait = watch.wrap(lambda: pause.wait(10), "waiting")
+    other = threading.Thread(target=wait)
+    other.start()
+    wait()
+    other.join()
+    assert watch.seconds["waiting"] == 0.0  # neither clock moves, though they differ
+
+
+def test_everything_that_is_watched_is_defined_where_it_says(spending):
+    assert [(owner, name) for owner, name, _ in spending.WRAPPED if name not in vars(owner)] == []
+    assert {part for _, _, part in spending.WRAPPED} == set(spending.PARTS)
+
+
+@pytest.fixture
+def spent(spending):
+    """10 s of the learner for 1,000 world-steps, and 1 s of physics beside it."""
+    parts = {spending.CRITICS: 10.0, spending.ENGINE: 0.75, spending.TASK: 0.25}
+    return spending.Spent(1000, 500, 12.0, Counter(parts))
+
+
+def test_time_is_summed_and_shared_by_thread(spending, spent):
+    assert (spent.learner, spent.physics) == (10.0, 1.0)
+    assert spent.share(spending.ENGINE) == pytest.approx(0.75 / 11)
+    assert (spent + spent).share(spending.ENGINE) == spent.share(spending.ENGINE)
+    lines = {row["us per world-step (share of both threads)"]: row for row in spending.shown({"sac": spent})}
+    assert lines[spending.ENGINE]["sac"] == "750.0 (6.8%)"
+    assert lines["**clock**"]["sac"] == "12000.0"
+
+
+@pytest.mark.parametrize(("two", "sixteen"), [(2.0, 16.0), (1.0, 1.0), (0.8, 1.0), (4 / 3, 16 / 8.5)])
+def test_amdahl_from_two_cores(two, sixteen):
+    page = importlib.import_module("benches.scaling_page")
+    assert page.amdahl(two, 16) == pytest.approx(sixteen)
+    if two >= 1:
+        assert page.amdahl(two, 2) == pytest.approx(two)
+
+
+def test_the_page_computes_from_what_was_measured_and_says_which_is_which(spent):
+    page = importlib.import_module("benches.scaling_page")
+    trained = page.Trained(spent, 1.9)
+    steps = {(64, 1): 0.002, (64, 2): 0.001, (4096, 1): 0.001, (4096, 2): 0.001}
+    assert trained.overlap == pytest.approx(1.1)
+    assert (trained.with_learner(4.0), trained.with_learner(20.0)) == (4.0, 10.0)
+    assert trained.enough(steps) == 8  # 0.065 s for any number of worlds, and 0.001 s for each
+    update = page.Update(67e9, 1000)
+    assert update.on_gpu == pytest.approx(0.005)
+    text = page.written(page.Found({"sac": trained}, steps, {(256, 1): 0.01, (256, 2): 0.02}, {256: update}))
+    assert "| sac | 10000 m | 1000.0 m | 9.1% m | 1.10 x c | 10.0 c | 8 c | 1.90 x m |" in text
+    assert "| 16 | 1.10 c | 15.20 c | 16.0 c | no gain c | no gain c |" in text
+    assert "| 256 | 10000 m | 0.50 x m | 67000 c | 1000 c | 1000 c | 5000 c | 2.0 x c |" in text
+
+
+def test_an_update_is_counted_from_its_shapes():
+    hardware = importlib.import_module("benches.hardware")
+    narrow, wide = hardware.count(16), hardware.count(64)
+    assert narrow.launches == wide.launches > 100
+    assert 5 < wide.flop / narrow.flop < 16

@@ -46,8 +46,6 @@ class ActorCritic(ABC):
         ValueError: If a space is of another kind, or hindsight lacks goals or `compute_reward`.
     """
 
-    config: ActorCriticConfig
-
     def __init__(
         self,
         observation_space: spaces.Space[Any],

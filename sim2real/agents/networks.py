@@ -240,7 +240,8 @@ class BatchNormCritic(nn.Module):
             x = first(inputs, batch)
             for layer, norm in zip(cast(nn.ModuleList, body), others, strict=True):
                 x = norm(layer(x), batch).relu_()
-            values.append(head(x)[:, 0])
+            # A product and a sum take a third of the time of a matrix product with one column.
+            values.append((x * head.weight).sum(-1) + head.bias)
         return torch.stack(values)
 
 

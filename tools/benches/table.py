@@ -50,12 +50,16 @@ ROWS = (
         "benches.updates:updates", ("sb3", "sbx")),
     Row("learning", 5, "wall time to the same return",
         "benches.learning:learning", ("sb3", "sbx"), by_name=True),
+    Row("ablation", 5, "what each choice of the default preset is worth",
+        "benches.ablation:ablation", by_name=True),
     Row("evaluate", 6, "evaluating held-out targets, 20 episodes of 1,000 steps each",
         "benches.evaluating:evaluating", ("sb3",)),
     Row("video", 7, "recording a side-by-side video, 640x480, 10 s", "benches.recording:recording"),
     Row("scaling", 8, "cost of a world-step by worlds and terms; memory of a world",
         "benches.scaling:scaling"),
     Row("startup", 9, "start of the command line and import of the randomizers", "benches.startup:startup"),
+    Row("profile", 10, "where the time of a training run goes", "benches.spending:spending"),
+    Row("hardware", 11, "what more cores, a GPU or a cluster change", "benches.hardware:hardware"),
 )  # fmt: skip
 
 

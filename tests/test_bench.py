@@ -256,10 +256,10 @@ def test_the_page_computes_from_what_was_measured_and_says_which_is_which(spent)
     assert trained.enough(steps) == 8  # 0.065 s for any number of worlds, and 0.001 s for each
     update = page.Update(67e9, 1000)
     assert update.on_gpu == pytest.approx(0.005)
-    text = page.written(page.Found({"sac": trained}, steps, {(256, 1): 0.01, (256, 2): 0.02}, {256: update}))
+    text = page.written(page.Found({"sac": trained}, steps, {(128, 1): 0.01, (128, 2): 0.02}, {128: update}))
     assert "| sac | 10000 m | 1000.0 m | 9.1% m | 1.10 x c | 10.0 c | 8 c | 1.90 x m |" in text
     assert "| 16 | 1.10 c | 15.20 c | 16.0 c | no gain c | no gain c |" in text
-    assert "| 256 | 10000 m | 0.50 x m | 67000 c | 1000 c | 1000 c | 5000 c | 2.0 x c |" in text
+    assert "| 128 | 10000 m | 0.50 x m | 67000 c | 1000 c | 1000 c | 5000 c | 2.0 x c |" in text
 
 
 def test_an_update_is_counted_from_its_shapes():

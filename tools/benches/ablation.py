@@ -17,8 +17,7 @@ SHARES = {"cheetah": 1 / 6, "pusher": 1 / 6}
 # What is changed, and how.
 CHANGES: dict[str, tuple[str, ...]] = {
     "the default preset": (),
-    "one-step returns": ("train.agent.n_step=1",),
-    "five-step returns": ("train.agent.n_step=5",),
+    "three-step returns": ("train.agent.n_step=3",),
     "slow targets (tau 0.005)": ("train.agent.tau=0.005",),
     "no layer normalization": ("train.agent.critic_layernorm=false",),
     "16 worlds": ("train.num_envs=16",),

@@ -36,7 +36,8 @@ class Parameter:
 class Term(BaseModel):
     """One entry under `randomize:`: what may vary, and how its values are drawn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Validators are built when a term is first read: to build all takes a third of this package's import.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     type: str = Field(description="which randomizer; see `sim2real list randomizers`")
     when: When = Schedule()

@@ -20,7 +20,7 @@ _UNSET_RGBA = np.array([0.5, 0.5, 0.5, 1.0])
 class CameraJitter(BaseModel):
     """How far every camera of the model may move and turn."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     position: float = Field(0.0, ge=0, description="largest shift along each axis [m]")
     angle: float = Field(0.0, ge=0, le=np.pi, description="largest turn about each axis [rad]")

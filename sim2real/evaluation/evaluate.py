@@ -8,23 +8,23 @@ from collections.abc import Iterator, Mapping
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import torch
 
 from sim2real.agents import Agent, RandomAgent
-from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import Domains, fixed
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.rollout import run_episodes
 from sim2real.evaluation.statistics import summarize
 from sim2real.evaluation.suites import choose
+from sim2real.evaluation.zeroshot import Summary, compare, worlds
 from sim2real.progress import Progress
 from sim2real.runs import Run, open_run, write_json
-from sim2real.spec import Bundle, Domain, Evaluate
+from sim2real.spec import Domain, Evaluate
 from sim2real.train import reload, train_part, trained_agent
 
-Summary = dict[str, Any]
 _TARGET_SEED = 500_000
 """Added to the evaluation seed for the episodes that adaptation takes, so that it never trains on those that
 score it."""
@@ -78,9 +78,9 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     nominal = fixed(bundle.program.nominal)
     places: dict[str, Domains | None] = {"source": None, "nominal": nominal}
     places |= {name: fixed(found.v) for name, found in chosen.items()}
-    compared = _compare(bundle, settings, {"policy": agent, **policies}, places, progress)
+    compared = compare(bundle, settings, {"policy": agent, **policies}, places, progress)
     own = compared.pop("policy")
-    shots = _all_shots(run, chosen, settings, progress)
+    shots = _all_shots(run, chosen, own, settings, progress)
     result = {
         "spec_sha256": run.spec_sha256,
         "env": bundle.spec.env,
@@ -111,32 +111,6 @@ def _describe(found: Domain) -> dict[str, Any]:
     }
 
 
-def _compare(
-    bundle: Bundle,
-    settings: Evaluate,
-    policies: Mapping[str, Agent],
-    places: Mapping[str, Domains | None],
-    progress: Progress,
-) -> dict[str, dict[str, Summary]]:
-    """Evaluate every policy zero-shot at every place, on the same episodes."""
-    results: dict[str, dict[str, Summary]] = {name: {} for name in policies}
-    progress.begin("zero-shot", len(policies) * len(places))
-    for place, domains in places.items():
-        env = _worlds(bundle, settings.episodes, domains)
-        for name, agent in policies.items():
-            results[name][place] = summarize(run_episodes(agent, env, settings.seed), 0)
-            progress.move("zero-shot", sum(map(len, results.values())), f"{name} on {place}")
-        env.close()
-    progress.end("zero-shot")
-    return results
-
-
-def _worlds(bundle: Bundle, n: int, domains: Domains | None, threads: int = 0) -> Any:
-    spec = bundle.spec
-    seed = spec.evaluate.seed
-    return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads)
-
-
 def adapt_to(run: Run, found: Domain, settings: Evaluate, on_episode: Any = None) -> dict[str, Summary]:
     """Evaluate one domain at every number of shots; shot 0 is the saved policy itself.
 
@@ -147,8 +121,8 @@ def adapt_to(run: Run, found: Domain, settings: Evaluate, on_episode: Any = None
     bundle = reload(run)
     agent, _ = trained_agent(run)
     domains = fixed(found.v)
-    scored = _worlds(bundle, settings.episodes, domains, threads=1)
-    single = _worlds(bundle, 1, domains, threads=1)
+    scored = worlds(bundle, settings.episodes, domains, threads=1)
+    single = worlds(bundle, 1, domains, threads=1)
     seed = settings.seed + _TARGET_SEED
     results: dict[str, Summary] = {}
     for k, copy, used in adapt(agent, single, settings.shots, settings, seed, on_episode):
@@ -157,26 +131,37 @@ def adapt_to(run: Run, found: Domain, settings: Evaluate, on_episode: Any = None
 
 
 def _all_shots(
-    run: Run, chosen: Mapping[str, Domain], settings: Evaluate, progress: Progress
+    run: Run,
+    chosen: Mapping[str, Domain],
+    zero: Mapping[str, Summary],
+    settings: Evaluate,
+    progress: Progress,
 ) -> dict[str, dict[str, Summary]]:
-    """Adapt to every target, as many at a time as there are processors."""
+    """Adapt to every target, as many at a time as there are processors; `zero` says what shot 0 gave."""
     total = len(chosen) * max(settings.shots)
     progress.begin("few-shot", max(total, 1))
-    context = multiprocessing.get_context("spawn")
-    queue = context.Queue()
+    later = settings.model_copy(update={"shots": tuple(k for k in settings.shots if k > 0)})
+    adapted = _adapt_all(run, chosen, later, progress) if total else {name: {} for name in chosen}
+    progress.end("few-shot")
+    first = {name: {"0": zero[name]} if 0 in settings.shots else {} for name in chosen}
+    return {name: first[name] | adapted[name] for name in chosen}
+
+
+def _adapt_all(
+    run: Run, chosen: Mapping[str, Domain], settings: Evaluate, progress: Progress
+) -> dict[str, dict[str, Summary]]:
     workers = min(len(os.sched_getaffinity(0)), len(chosen))
-    if total == 0 or workers == 1:
-        done = iter(range(1, total + 1))
-        results = {
+    if workers == 1:
+        done = count(1)
+        return {
             name: adapt_to(run, found, settings, lambda _: progress.move("few-shot", next(done)))
             for name, found in chosen.items()
         }
-    else:
-        jobs = [(str(run.path), found, settings) for found in chosen.values()]
-        with ProcessPoolExecutor(workers, context, _set_queue, (queue,)) as pool, _counting(queue, progress):
-            results = dict(zip(chosen, pool.map(_adapt_job, jobs), strict=True))
-    progress.end("few-shot")
-    return results
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    jobs = [(str(run.path), found, settings) for found in chosen.values()]
+    with ProcessPoolExecutor(workers, context, _set_queue, (queue,)) as pool, _counting(queue, progress):
+        return dict(zip(chosen, pool.map(_adapt_job, jobs), strict=True))
 
 
 _queue: Any = None
@@ -197,8 +182,8 @@ def _adapt_job(job: tuple[str, Domain, Evaluate]) -> dict[str, Summary]:
 @contextmanager
 def _counting(queue: Any, progress: Progress) -> Iterator[None]:
     def follow() -> None:
-        for count, name in enumerate(iter(queue.get, None), 1):
-            progress.move("few-shot", count, f"adapting to {name}")
+        for number, name in enumerate(iter(queue.get, None), 1):
+            progress.move("few-shot", number, f"adapting to {name}")
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -14,8 +14,9 @@ from sim2real.envs.vector import fixed
 from sim2real.evaluation.evaluate import Request, adapt_to, evaluate
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.report import headline, table, write_report
-from sim2real.evaluation.rollout import run_episodes
+from sim2real.evaluation.rollout import Rollout, run_episodes, run_places, threads_each
 from sim2real.evaluation.suites import choose, grid
+from sim2real.evaluation.zeroshot import worlds
 from sim2real.progress import Progress
 from sim2real.runs import RunError
 from sim2real.spec import Program
@@ -135,6 +136,75 @@ def test_episodes_are_paired_across_policies_and_domains(run):
             run_episodes(agent, env, 5, lambda e, seen=seen: seen.append(e.worlds.bind("qpos").copy()))
             starts.append(seen[0])
     assert all(np.array_equal(starts[0], other) for other in starts[1:])
+
+
+@pytest.mark.parametrize("env", ["Hopper-v5", "FetchReach-v4"])
+def test_one_batch_gives_what_separate_batches_give(tmp_path, env):
+    text = (
+        f"env: {env}\nrandomize:\n  delay: {{type: action_latency, set: [0 ms, 20 ms]}}\n"
+        "  noise: {type: observation_noise, set: [0, 0.02]}\ntargets:\n  laggy: {delay: 60 ms}\n"
+        "train: {steps: 8, num_envs: 4, baseline: false, agent: {actor_hidden: [256], critic_hidden: [8]}}\n"
+    )
+    run = trained(tmp_path, text)
+    bundle, (agent, _) = reload(run), trained_agent(run)
+    places = [None, fixed(bundle.program.nominal), fixed(bundle.targets["laggy"].v)]
+    done = []
+    envs = [worlds(bundle, 5, place, threads_each(3)) for place in places]
+    together = run_places(agent, envs, 3, done.append)
+    for place, one in zip(places, together, strict=True):
+        alone = run_episodes(agent, worlds(bundle, 5, place), 3)
+        assert one.returns.tolist() == alone.returns.tolist()
+        assert one.lengths.tolist() == alone.lengths.tolist()
+        assert (one.success is None) == (alone.success is None)
+    assert done == sorted(done)
+    assert done[-1] == 3
+
+
+def test_an_environment_that_has_ended_leaves_the_batch(run):
+    bundle, (agent, _) = reload(run), trained_agent(run)
+    envs = [worlds(bundle, 2, fixed(v), 1) for v in (bundle.program.nominal, bundle.targets["heavy"].v)]
+    envs[0].task.max_episode_steps = 2
+    counts = {id(env): 0 for env in envs}
+    for env in envs:
+
+        def step(actions, env=env, own=env.step):
+            counts[id(env)] += 1
+            return own(actions)
+
+        env.step = step
+    first, second = run_places(agent, envs, 0)
+    assert first.lengths.tolist() == [2, 2]
+    assert [counts[id(env)] for env in envs] == [2, second.lengths.max()]
+
+
+def test_what_goes_wrong_in_a_batch_is_raised(run):
+    bundle, (agent, _) = reload(run), trained_agent(run)
+    env = worlds(bundle, 2, None, 1)
+    env.step = lambda actions: 1 / 0
+    with pytest.raises(ZeroDivisionError):
+        run_places(agent, [env, worlds(bundle, 2, None, 1)], 0)
+
+
+def test_a_rollout_counts_what_happens_until_each_world_ends():
+    env = make_vector("FetchReach-v4", 2)
+    rollout = Rollout(env, 0)
+    while not rollout.over:
+        rollout.advance(np.zeros((2, 4), np.float32))
+    assert rollout.steps == 50
+    assert rollout.episodes().lengths.tolist() == [50, 50]
+
+
+def test_foreign_environments_are_evaluated_place_by_place(tmp_path):
+    text = (
+        "env: gymnasium.envs.mujoco.inverted_pendulum_v5:InvertedPendulumEnv\n"
+        "randomize:\n  m: {type: mass, select: pole, scale: [0.8, 1.2]}\n"
+        "targets:\n  heavy: {m: 3}\nevaluate: {episodes: 2, shots: [0]}\n"
+        "train: {steps: 8, num_envs: 2, baseline: false, agent: {actor_hidden: [8], critic_hidden: [8]}}\n"
+    )
+    run = trained(tmp_path, text)
+    found = evaluate(run, Request(), Progress.silent())
+    assert list(found["policies"]) == ["random", "baseline"]
+    assert found["targets"]["heavy"]["shots"]["0"]["failed_episodes"] == 0
 
 
 def test_an_episode_ends_at_its_first_end():

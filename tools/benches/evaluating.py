@@ -4,16 +4,14 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import torch
 
 from benches.contest import OURS, Contest
 from benches.figures import Bar, Mode, Outcome
 from sim2real.agents import Agent
-from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import fixed
 from sim2real.evaluation.evaluate import Request, evaluate
-from sim2real.evaluation.rollout import run_episodes
+from sim2real.evaluation.zeroshot import compare
 from sim2real.progress import Progress
 from sim2real.runs import Run, open_run
 from sim2real.spec import Bundle
@@ -59,13 +57,10 @@ def evaluating(mode: Mode) -> Outcome:
 
 
 def rollouts(bundle: Bundle, agent: Agent) -> float:
-    """Evaluate one policy on every target at once, and return the cost [s] of an episode."""
-    begin, spec = time.perf_counter(), bundle.spec
-    rows = np.repeat([found.v for found in bundle.targets.values()], EPISODES, axis=0)
-    env = make_worlds(spec.env, {}, bundle.program, len(rows), fixed(rows), spec.evaluate.seed)
-    run_episodes(agent, env, spec.evaluate.seed)
-    env.close()
-    return (time.perf_counter() - begin) / len(rows)
+    """Evaluate one policy on every target as the command does, and return the cost [s] of an episode."""
+    begin, places = time.perf_counter(), {name: fixed(found.v) for name, found in bundle.targets.items()}
+    compare(bundle, bundle.spec.evaluate, {"policy": agent}, places, Progress.silent())
+    return (time.perf_counter() - begin) / (EPISODES * len(places))
 
 
 def command(run: Run) -> float:

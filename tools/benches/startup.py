@@ -25,7 +25,7 @@ def startup(mode: Mode) -> Outcome:
             contest.cost(IMPORT, IMPORT, 1.0, "s", Bar("<", 0.5)),
             Figure(
                 "heavy libraries that it imports", float(len(heavy())), unit="", bar=Bar("<=", 0),
-                note=", ".join(heavy()) or "neither torch nor gymnasium",
+                note=", ".join(heavy()) or "neither torch nor gymnasium nor scipy",
             ),
             contest.cost("an empty Python", "empty Python", 1.0, "s"),
         ]  # fmt: skip
@@ -45,6 +45,6 @@ def process(words: list[str]) -> Callable[[float], float]:
 
 def heavy() -> list[str]:
     """Return which of the heavy libraries come with the randomizers."""
-    code = f"import sys; {IMPORT}; print(*sorted({{'torch', 'gymnasium'}} & set(sys.modules)))"
+    code = f"import sys; {IMPORT}; print(*sorted({{'torch', 'gymnasium', 'scipy'}} & set(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return done.stdout.split()

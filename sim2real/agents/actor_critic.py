@@ -1,4 +1,4 @@
-"""What maximum-entropy actor-critics share and no paper is about: replay, due updates, state, copies."""
+"""What maximum-entropy actor-critics share: acting, the actor's update, replay, state, copies."""
 
 from __future__ import annotations
 
@@ -38,6 +38,7 @@ class ActorCritic(ABC):
             hindsight; see `RewardFn`.
 
     Attributes:
+        critic: Maps normalized observations and actions to the critics' values `(members, n)`.
         networks: All networks by name.
         steps: Environment steps observed.
         updates: Gradient updates of the critics done.
@@ -45,6 +46,8 @@ class ActorCritic(ABC):
     Raises:
         ValueError: If a space is of another kind, or hindsight lacks goals or `compute_reward`.
     """
+
+    critic: Any
 
     def __init__(
         self,
@@ -183,6 +186,27 @@ class ActorCritic(ABC):
             drawn = replay.sample(size * min(DRAWN, count - first), self._generator)
             obs, next_obs = normalizer(drawn.obs), normalizer(drawn.next_obs)
             yield from drawn._replace(obs=obs, next_obs=next_obs).split(size)
+
+    def _visit_actor(self, features: Tensor) -> None:
+        """Update the actor as often as is due, at every `policy_delay`-th update of the critics."""
+        if (self.updates + 1) % self.config.policy_delay == 0:
+            for _ in range(self.config.policy_updates):
+                self._update_actor(features)
+
+    def _update_actor(self, features: Tensor) -> None:
+        """Step up the value plus entropy, and move the temperature to the target entropy.
+
+        The actor's loss is `E[alpha log pi - min_i Q_i]` (equation 7). The temperature's is
+        `-log(alpha) E[log pi + target entropy]`: equation 18 with the logarithm in place of alpha.
+        """
+        action, log_prob = self.actor.sample(features, self._generator)
+        alpha = self.log_alpha.detach().exp()
+        loss = (alpha * log_prob - self.critic(features, action).amin(0)).mean()
+        self._optimizers["actor"].descend(loss)
+        excess = log_prob.detach().mean() + self.target_entropy
+        if self.config.temperature == "auto":
+            self._optimizers["alpha"].descend(-self.log_alpha * excess)
+        self._note(actor_loss=loss, entropy=self.target_entropy - excess, alpha=alpha)
 
     def _note(self, **values: Tensor) -> None:
         """Add to the curves."""

@@ -9,7 +9,7 @@ without renormalization, n-step returns, and no dependence on the number of worl
 from __future__ import annotations
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from sim2real.agents.actor_critic import ActorCritic, only_head
 from sim2real.agents.networks import BatchNormCritic
@@ -32,12 +32,9 @@ class CrossQ(ActorCritic):
         return {"critic": self.critic}
 
     def _gradient_step(self, batch: Batch) -> None:
-        """Update the critics, and every `policy_delay`-th time the actor."""
-        config = self.config
+        """Update the critics, and every `policy_delay`-th time the actor, by the running statistics."""
         self._update_critic(batch)
-        if (self.updates + 1) % config.policy_delay == 0:
-            for _ in range(config.policy_updates):
-                self._update_actor(batch.obs)
+        self._visit_actor(batch.obs)
 
     def _update_critic(self, batch: Batch) -> None:
         """Step down the squared soft Bellman error of SAC, with the critics' own values of the next step.
@@ -55,14 +52,3 @@ class CrossQ(ActorCritic):
         loss = (values - target).square().mean(-1).sum()
         self._optimizers["critic"].descend(loss)
         self._note(critic_loss=loss, q_mean=values.mean())
-
-    def _update_actor(self, features: Tensor) -> None:
-        """Step up the value, by the running statistics, plus entropy; move the temperature; see `SAC`."""
-        action, log_prob = self.actor.sample(features, self._generator)
-        alpha = self.log_alpha.detach().exp()
-        loss = (alpha * log_prob - self.critic(features, action).amin(0)).mean()
-        self._optimizers["actor"].descend(loss)
-        excess = log_prob.detach().mean() + self.target_entropy
-        if self.config.temperature == "auto":
-            self._optimizers["alpha"].descend(-self.log_alpha * excess)
-        self._note(actor_loss=loss, entropy=self.target_entropy - excess, alpha=alpha)

@@ -33,12 +33,9 @@ class SAC(ActorCritic):
 
     def _gradient_step(self, batch: Batch) -> None:
         """Update the critics, every `policy_delay`-th time the actor, and then the targets."""
-        config = self.config
         self._update_critic(batch)
-        if (self.updates + 1) % config.policy_delay == 0:
-            for _ in range(config.policy_updates):
-                self._update_actor(batch.obs)
-        self._target_vector.lerp_(self._optimizers["critic"].vector.detach(), config.tau)
+        self._visit_actor(batch.obs)
+        self._target_vector.lerp_(self._optimizers["critic"].vector.detach(), self.config.tau)
 
     @torch.no_grad()
     def td_target(self, batch: Batch) -> Tensor:
@@ -63,18 +60,3 @@ class SAC(ActorCritic):
         loss = (values - target).square().mean(-1).sum()
         self._optimizers["critic"].descend(loss)
         self._note(critic_loss=loss, q_mean=values.mean())
-
-    def _update_actor(self, features: Tensor) -> None:
-        """Step up the value plus entropy, and move the temperature to the target entropy.
-
-        The actor's loss is `E[alpha log pi - min_i Q_i]` (equation 7). The temperature's is
-        `-log(alpha) E[log pi + target entropy]`: equation 18 with the logarithm in place of alpha.
-        """
-        action, log_prob = self.actor.sample(features, self._generator)
-        alpha = self.log_alpha.detach().exp()
-        loss = (alpha * log_prob - self.critic(features, action).amin(0)).mean()
-        self._optimizers["actor"].descend(loss)
-        excess = log_prob.detach().mean() + self.target_entropy
-        if self.config.temperature == "auto":
-            self._optimizers["alpha"].descend(-self.log_alpha * excess)
-        self._note(actor_loss=loss, entropy=self.target_entropy - excess, alpha=alpha)

@@ -26,7 +26,7 @@ from benches.figures import Figure, Mode, Outcome, Table, markdown
 from benches.results import into_readme
 from benches.stepping import SIGNALS, Terms
 from benches.venv import ROOT
-from sim2real.agents import SAC, Collector, CrossQ, Loop, RandomAgent
+from sim2real.agents import Collector, Loop, RandomAgent
 from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.replay import Replay
 from sim2real.envs.paths import Signals
@@ -65,7 +65,7 @@ WRAPPED: tuple[Wrapped, ...] = (
     (TaskPlant, "act", TASK), (TaskPlant, "look", TASK), (Collector, "step", TASK),
     (ActorCritic, "act", ACTING), (RandomAgent, "act", ACTING),
     (ActorCritic, "observe", REPLAY), (Replay, "sample", REPLAY),
-    (ActorCritic, "update", CRITICS), (SAC, "_update_actor", ACTOR), (CrossQ, "_update_actor", ACTOR),
+    (ActorCritic, "update", CRITICS), (ActorCritic, "_update_actor", ACTOR),
     (Loop, "step", REST), (Session, "report", LOGS), (Session, "save", LOGS),
 )  # fmt: skip
 PARTS = (ENGINE, RANDOMIZING, SIGNAL_PATHS, TASK, ACTING, CRITICS, ACTOR, REPLAY, REST, LOGS)

@@ -16,10 +16,11 @@ from gymnasium.vector import VectorEnv
 from sim2real.agents import Agent, Loop, make_agent
 from sim2real.agents.registry import AGENTS
 from sim2real.envs import nominal_model
+from sim2real.envs.domains import fixed
 from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load

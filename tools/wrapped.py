@@ -24,8 +24,8 @@ import yaml  # noqa: E402
 from reproduce import RESULTS, write  # noqa: E402
 
 import sim2real  # noqa: E402
+from sim2real.envs.domains import fixed  # noqa: E402
 from sim2real.envs.hosts import Host, sensed  # noqa: E402
-from sim2real.envs.vector import fixed  # noqa: E402
 from sim2real.spec import SpecError  # noqa: E402
 
 STEPS = 50

@@ -6,7 +6,6 @@ import copy
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from fractions import Fraction
 from typing import Any, Self
 
@@ -16,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from sim2real.agents.base import Observation, RewardFn, Transitions, bounded_box
+from sim2real.agents.matmul import fast_matmul, fast_matmul_rounds
 from sim2real.agents.networks import Actor, Normalizer
 from sim2real.agents.optimizer import FlatAdam
 from sim2real.agents.replay import Batch, ObservationLayout, Replay
@@ -137,10 +137,12 @@ class ActorCritic(ABC):
             Actions `(n, act)`, float32, within the action bounds.
         """
         raw = self.layout.flatten(obs)
-        if deterministic:
-            return self.actor(raw).numpy()
-        action, _ = self.actor.sample(self.actor.normalizer(raw), self._generator)
-        return self.actor.to_bounds(action).numpy()
+        # What the policy does must not be rounded; what it learns from may be.
+        with fast_matmul(self.config.fast_matmul and not fast_matmul_rounds()):
+            if deterministic:
+                return self.actor(raw).numpy()
+            action, _ = self.actor.sample(self.actor.normalizer(raw), self._generator)
+            return self.actor.to_bounds(action).numpy()
 
     def observe(self, transitions: Transitions) -> None:
         """Store one vector step, move the observation statistics, and let updates fall due.
@@ -316,20 +318,3 @@ def only_head(network: nn.Module) -> None:
     """Freeze all of a network but its last layer, `head`."""
     network.requires_grad_(False)
     network.get_submodule("head").requires_grad_(True)
-
-
-@contextmanager
-def fast_matmul(on: bool) -> Iterator[None]:
-    """Let float32 matrices be multiplied by oneDNN instead of the default library, MKL, inside the block.
-
-    MKL does not use the wide registers of AMD's processors: there oneDNN is twice as fast, and as exact.
-    Where the processor has matrix units (AMX), factors are rounded to bfloat16, and summed in float32.
-    """
-    matmul: Any = torch.backends.mkldnn.matmul  # pyright: ignore[reportAttributeAccessIssue]
-    before = matmul.fp32_precision
-    if on:
-        matmul.fp32_precision = "bf16"
-    try:
-        yield
-    finally:
-        matmul.fp32_precision = before

@@ -10,9 +10,9 @@ import mujoco
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from randomizers.words import did_you_mean
+from sim2real.envs.domains import Domains
 from sim2real.envs.registry import NATIVE, load_class
 from sim2real.envs.task import try_file
-from sim2real.envs.vector import Domains
 from sim2real.envs.wrapper import RandomizedEnv, model_of
 from sim2real.spec import Program
 

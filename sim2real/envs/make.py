@@ -8,11 +8,12 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from sim2real.envs.domains import Domains
 from sim2real.envs.fit import fit, refuse_simplified
 from sim2real.envs.pixels import PixelObservation, VectorPixelObservation
 from sim2real.envs.registry import is_native, make_task, nominal_model
 from sim2real.envs.single import TaskEnv
-from sim2real.envs.vector import Domains, TaskVectorEnv
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.envs.wrapper import RandomizedEnv, model_of
 from sim2real.spec import Catalog, Program, load
 

@@ -9,6 +9,7 @@ from gymnasium.vector import AutoresetMode
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from sim2real.envs.domains import Ahead, Domains, from_source
 from sim2real.envs.paths import Signals
 from sim2real.envs.pictures import Photographer
 from sim2real.envs.plants import Forces, applied, clocked, plant_of
@@ -18,21 +19,6 @@ from sim2real.worlds import Worlds
 
 Ints = NDArray[np.int64]
 Floats = NDArray[np.float64]
-Domains = Callable[[int, Ints, Ints, Floats], Floats]
-"""Gives the domains (k, d) of worlds (k,) in their episodes (k,) at a time (k,) [s], for a seed."""
-
-
-def from_source(program: Program) -> Domains:
-    """Draw every episode's domain from the whole source."""
-    return lambda seed, worlds, episodes, time: program.values(
-        program.quantiles(seed, worlds, episodes, time)
-    )
-
-
-def fixed(values: Floats) -> Domains:
-    """Keep world i in domain `values[i]`; one row (d,) is for all. Nothing drifts."""
-    rows = np.atleast_2d(values)
-    return lambda seed, worlds, episodes, time: rows[worlds % len(rows)]
 
 
 class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
@@ -55,6 +41,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         threads: Physics threads, 0 for all processors; results do not depend on it.
         autoreset: False leaves ended worlds to `reset` with `options={"reset_mask": …}`.
         render_mode: `rgb_array`, or None.
+        numbers: What each world's starting states and noise are drawn for (n,); by default 0 to N - 1. Worlds
+            with the same number begin and are disturbed alike, whatever their domains.
     """
 
     def __init__(
@@ -67,12 +55,15 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         threads: int = 0,
         autoreset: bool = True,
         render_mode: str | None = None,
+        numbers: Ints | None = None,
     ) -> None:
         self.task, self.num_envs, self.render_mode = task, num_envs, render_mode
         self.program = program or Program(task.compile(), {})
         self.domains = domains or from_source(self.program)
         self.worlds = Worlds(self.program, num_envs, threads)
         self._seed, self._autoreset, self._all = seed, autoreset, np.arange(num_envs)
+        self._numbers = self._all if numbers is None else numbers
+        self._ahead = Ahead(self.program, num_envs)
         self._describe()
         self.episodes = np.full(num_envs, -1)
         self.steps = np.zeros(num_envs, dtype=np.int64)
@@ -124,7 +115,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         return applied(self.program, self.worlds.values, self.period)
 
     def _moment(self) -> Moment:
-        return Moment(self._seed, self._all, self.episodes, self.steps)
+        return Moment(self._seed, self._numbers, self.episodes, self.steps)
 
     def compute_reward(self, achieved_goal: Any, desired_goal: Any, info: Any = None) -> Any:
         """Return the reward of goals (n, g) reached when others were wanted, for hindsight relabelling.
@@ -247,11 +238,13 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.episodes[ids] += 1
         self.steps[ids] = 0
         self._logged[ids] = False
-        values = self.domains(self._seed, ids, self.episodes[ids], np.zeros(len(ids)))
+        coming = self.episodes + 1
+        coming[ids] -= 1
+        values, fields = self._ahead(self.domains, self._seed, ids, coming)
         self._frame_skip[ids], timestep = clocked(self.program, values, self.period)
-        self.worlds.set_domains(ids, values, timestep)
+        self.worlds.set_domains(ids, values, timestep, fields)
         self.worlds.reset(ids)
-        start = self.task.reset_state(Random(self._seed, ids, self.episodes[ids]))
+        start = self.task.reset_state(Random(self._seed, self._numbers[ids], self.episodes[ids]))
         for name, value in start.items():
             target = self.goal if name == "goal" else self.worlds.bind(name)
             target[ids] = value
@@ -265,7 +258,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             values = self.domains(self._seed, self._all, self.episodes, time)
             moved = np.flatnonzero((values != self.worlds.values).any(axis=1))
             if len(moved):
-                self.worlds.set_domains(moved, values[moved], names=self.program.moves)
+                fields = self.program.fields(values[moved], self.program.moves)
+                self.worlds.set_domains(moved, values[moved], fields=fields)
         if self._forces:
             forces = self._forces(self.worlds.values, self.period, self._moment())
             self.worlds.bind("xfrc_applied")[:] = forces.reshape(self.worlds.bind("xfrc_applied").shape)

@@ -9,12 +9,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from randomizers import Choice, Clock, Delay, Distribution, Disturbance, SignalTerm, Term
+from sim2real.envs.domains import Domains, from_source
 from sim2real.envs.edits import Edits
 from sim2real.envs.hosts import Host, begin, sensed, simulation, with_sensed
 from sim2real.envs.paths import Signals
 from sim2real.envs.pictures import Photographer, usual_camera
 from sim2real.envs.plants import Forces, applied, clocked
-from sim2real.envs.vector import Domains, from_source
 from sim2real.spec import Moment, Problem, Program, ProgramError
 
 Ints = NDArray[np.int64]

@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 from sim2real.agents import Agent, RandomAgent
-from sim2real.envs.vector import Domains, fixed
+from sim2real.envs.domains import Domains, fixed
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.rollout import run_episodes
 from sim2real.evaluation.statistics import summarize

@@ -103,7 +103,7 @@ def run_places(
         agent: Whose policy; it must depend on nothing but each world's own observation.
         envs: Native environments of few threads each; see `threads_each`.
         seed: Seed of the episodes, the same in every environment.
-        report: Told every now and then how much is done, in environments.
+        report: Told every now and then which share is done.
     """
     rollouts = [Rollout(env, seed) for env in envs]
     halves = [rollouts[::2], rollouts[1::2]]
@@ -115,7 +115,7 @@ def run_places(
                     future.result()
                 halves[side] = [rollout for rollout in halves[side] if not rollout.over]
                 under_way[side] = _launch(pool, agent, halves[side])
-            report(sum(map(_share, rollouts, envs)))
+            report(sum(map(_share, rollouts, envs)) / len(envs))
     return [rollout.episodes() for rollout in rollouts]
 
 

@@ -28,6 +28,12 @@ class Episodes:
     failed: NDArray[np.bool_]
     lengths: NDArray[np.int64]
 
+    def split(self, parts: int) -> "list[Episodes]":
+        """Return equally many of them in each part, in their order."""
+        columns = (self.returns, self.success, self.failed, self.lengths)
+        each = [[None] * parts if column is None else np.split(column, parts) for column in columns]
+        return [Episodes(*own) for own in zip(*each, strict=True)]
+
 
 def iqm(values: Floats, axis: int = -1) -> Any:
     """Return the interquartile mean: the mean of the middle half (Agarwal et al. 2021)."""

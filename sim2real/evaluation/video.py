@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sim2real.agents import Agent
+from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.evaluation.suites import choose
 from sim2real.progress import Progress
 from sim2real.runs import Run, RunError

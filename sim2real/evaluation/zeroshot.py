@@ -1,13 +1,17 @@
 """Zero-shot: every policy at every place, on the same episodes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from sim2real.agents import Agent, RandomAgent
+from sim2real.envs.domains import Domains, from_source, side_by_side
 from sim2real.envs.make import make_worlds
-from sim2real.envs.registry import is_native
-from sim2real.envs.vector import Domains
-from sim2real.evaluation.rollout import run_episodes, run_places, threads_each
+from sim2real.envs.registry import is_native, make_task
+from sim2real.envs.vector import TaskVectorEnv
+from sim2real.evaluation.rollout import CORES, run_episodes, run_places, threads_each
 from sim2real.evaluation.statistics import summarize
 from sim2real.progress import Progress
 from sim2real.spec import Bundle, Evaluate
@@ -15,8 +19,8 @@ from sim2real.spec import Bundle, Evaluate
 Summary = dict[str, Any]
 Summaries = dict[str, dict[str, Summary]]
 """Summaries by policy and place."""
-Report = Callable[[float, str], None]
-"""Told how many more evaluations of a policy at a place are done, and of what."""
+_TOGETHER = 128
+"""Worlds in one environment, about: with more, NumPy's share of a step hardly shrinks."""
 
 
 def compare(
@@ -42,11 +46,9 @@ def compare(
     native = is_native(bundle.spec.env)
     batched = {who: agent for who, agent in policies.items() if native and not isinstance(agent, RandomAgent)}
     others = {who: agent for who, agent in policies.items() if who not in batched}
-    done = len(batched) * len(places)
-    found = _at_once(bundle, settings, batched, places, lambda n, note: progress.move("zero-shot", n, note))
-    found |= _in_turn(
-        bundle, settings, others, places, lambda n, note: progress.move("zero-shot", done + n, note)
-    )
+    exam = _Exam(bundle, settings, places, progress)
+    found = exam.at_once(batched) if batched else {}
+    found |= exam.in_turn(others, len(batched) * len(places)) if others else {}
     progress.end("zero-shot")
     return {who: found[who] for who in policies}
 
@@ -58,40 +60,63 @@ def worlds(bundle: Bundle, n: int, domains: Domains | None, threads: int = 0) ->
     return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads)
 
 
-def _at_once(
-    bundle: Bundle,
-    settings: Evaluate,
-    policies: Mapping[str, Agent],
-    places: Mapping[str, Domains | None],
-    report: Report,
-) -> Summaries:
-    if not policies:
-        return {}
-    threads, results = threads_each(len(places)), {}
-    envs = [worlds(bundle, settings.episodes, domains, threads) for domains in places.values()]
-    for number, (who, agent) in enumerate(policies.items()):
-        before = number * len(places)
-        episodes = run_places(
-            agent, envs, settings.seed, lambda n, before=before, who=who: report(before + n, who)
+@dataclass(frozen=True)
+class _Exam:
+    """What all policies go through."""
+
+    bundle: Bundle
+    settings: Evaluate
+    places: Mapping[str, Domains | None]
+    progress: Progress
+
+    def at_once(self, policies: Mapping[str, Agent]) -> Summaries:
+        """Evaluate in worlds of a native task: many places, side by side in few environments."""
+        n, results = self.settings.episodes, {}
+        groups = self._groups()
+        envs = [self._side_by_side(group, threads_each(len(groups))) for group in groups]
+        for number, (who, agent) in enumerate(policies.items()):
+            before = number * len(self.places)
+            episodes = run_places(
+                agent, envs, self.settings.seed,
+                lambda share, before=before, who=who: self._report(before + share * len(self.places), who),
+            )  # fmt: skip
+            own = [
+                one
+                for env, found in zip(envs, episodes, strict=True)
+                for one in found.split(env.num_envs // n)
+            ]
+            results[who] = {place: summarize(one, 0) for place, one in zip(self.places, own, strict=True)}
+        for env in envs:
+            env.close()
+        return results
+
+    def _groups(self) -> list[list[Domains]]:
+        """Return the places in groups of about `_TOGETHER` worlds, but no fewer than keep all cores busy."""
+        source = from_source(self.bundle.program)
+        every = [domains or source for domains in self.places.values()]
+        wanted = max(-(-len(every) * self.settings.episodes // _TOGETHER), 2 * CORES)
+        count = min(wanted, len(every))
+        return [every[i * len(every) // count : (i + 1) * len(every) // count] for i in range(count)]
+
+    def _side_by_side(self, places: list[Domains], threads: int) -> TaskVectorEnv:
+        spec, n = self.bundle.spec, self.settings.episodes
+        task, numbers = make_task(spec.env, spec.env_options), np.tile(np.arange(n), len(places))
+        task.compile()
+        domains = side_by_side(places, n)
+        return TaskVectorEnv(
+            task, len(numbers), self.bundle.program, domains, spec.evaluate.seed, threads, numbers=numbers
         )
-        results[who] = {place: summarize(own, 0) for place, own in zip(places, episodes, strict=True)}
-    for env in envs:
-        env.close()
-    return results
 
+    def in_turn(self, policies: Mapping[str, Agent], done: int) -> Summaries:
+        """Evaluate place by place, after so many evaluations."""
+        results: Summaries = {who: {} for who in policies}
+        for place, domains in self.places.items():
+            env = worlds(self.bundle, self.settings.episodes, domains)
+            for who, agent in policies.items():
+                results[who][place] = summarize(run_episodes(agent, env, self.settings.seed), 0)
+                self._report(done + sum(map(len, results.values())), f"{who} on {place}")
+            env.close()
+        return results
 
-def _in_turn(
-    bundle: Bundle,
-    settings: Evaluate,
-    policies: Mapping[str, Agent],
-    places: Mapping[str, Domains | None],
-    report: Report,
-) -> Summaries:
-    results: Summaries = {who: {} for who in policies}
-    for place, domains in places.items() if policies else ():
-        env = worlds(bundle, settings.episodes, domains)
-        for who, agent in policies.items():
-            results[who][place] = summarize(run_episodes(agent, env, settings.seed), 0)
-            report(sum(map(len, results.values())), f"{who} on {place}")
-        env.close()
-    return results
+    def _report(self, done: float, note: str) -> None:
+        self.progress.move("zero-shot", done, note)

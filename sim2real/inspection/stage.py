@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from randomizers import Disturbance
+from sim2real.envs.domains import fixed
 from sim2real.envs.hosts import sensed
 from sim2real.envs.make import make_worlds
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.envs.wrapper import RandomizedEnv
 from sim2real.spec import Bundle
 

@@ -1,6 +1,6 @@
 """N worlds stepped together on `mujoco.batch`, each with its own domain, each failing alone."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import mujoco
@@ -92,7 +92,7 @@ class Worlds:
         ids: Ints,
         values: Floats,
         timestep: Floats | None = None,
-        names: Collection[str] | None = None,
+        fields: Mapping[str, Floats] | None = None,
     ) -> None:
         """Put worlds into domains, starting from the nominal model.
 
@@ -100,16 +100,16 @@ class Worlds:
             ids: Worlds (k,).
             values: Their domains (k, d).
             timestep: Their physics time steps (k,) [s]; None leaves them.
-            names: The fields to write if not all: `Program.moves`, where a domain drifts.
+            fields: What to write (k, ...): those that may have changed, or all by default.
         """
         self.values[ids] = values
-        names = self.program.writes if names is None else names
-        edited = set(names)
+        fields = self.program.fields(values) if fields is None else fields
+        edited = set(fields)
         if timestep is not None and self._clocks is not None:
             self.timestep[ids] = timestep
             self._clocks[ids] = timestep.reshape(len(ids), *self._clocks.shape[1:])
             edited.add("opt.timestep")
-        for name, field in self.program.fields(values, names).items() if names else ():
+        for name, field in fields.items():
             array = self._expanded[name] if name in self._expanded else self._visual[name]
             array[ids] = field.reshape(len(ids), *array.shape[1:])
         if any(_derives(name) for name in edited):

@@ -26,8 +26,8 @@ from wrapped import (
 )
 
 import sim2real
+from sim2real.envs.domains import fixed
 from sim2real.envs.hosts import sensed
-from sim2real.envs.vector import fixed
 from sim2real.spec import ProgramError, SpecError, load
 from sim2real.train import CATALOG
 

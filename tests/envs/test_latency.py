@@ -7,10 +7,11 @@ import pytest
 from scipy import stats
 
 from sim2real.envs import make_task
+from sim2real.envs.domains import fixed
 from sim2real.envs.paths import Player
 from sim2real.envs.task import State
 from sim2real.envs.tasks import Hopper
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.spec import Program
 
 HOPPER, CHEETAH, PUSH = "Hopper-v5", "HalfCheetah-v5", "FetchPush-v4"

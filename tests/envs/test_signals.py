@@ -6,8 +6,9 @@ import pytest
 from scipy import stats
 
 from sim2real.envs import make_task
+from sim2real.envs.domains import fixed
 from sim2real.envs.plants import applied, clocked
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.spec import Program, SpecError, load_text
 from sim2real.train import CATALOG
 

@@ -7,8 +7,9 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 
 from sim2real.envs import NATIVE, make_task
+from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_single, make_vector
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.spec import Program, SpecError
 
 HOPPER, CHEETAH, REACH, PUSH = "Hopper-v5", "HalfCheetah-v5", "FetchReach-v4", "FetchPush-v4"
@@ -225,6 +226,29 @@ def test_every_episode_draws_its_domain_by_its_number(spec):
     assert len(np.unique(expected[:, 0])) == len(seen)
     mass = plant.field(env.worlds.model(3), "body_mass")[1] / program.model.body_mass[1]
     assert mass == pytest.approx(env.worlds.values[3, 0], rel=1e-15)
+
+
+def test_worlds_that_end_one_by_one_get_their_domains_from_few_batches(spec):
+    env = make_vector(HOPPER, 16, spec(HOPPER))
+    sizes, source = [], env.domains
+
+    def counted(seed, worlds, episodes, time):
+        sizes.append(len(worlds))
+        return source(seed, worlds, episodes, time)
+
+    env.domains = counted
+    env.reset(seed=3)
+    rng, ended = np.random.default_rng(0), 0
+    for _ in range(400):
+        *_, terminated, truncated, _ = env.step(rng.uniform(-1, 1, (16, 3)))
+        ended += int((terminated | truncated).sum())
+        wanted = source(3, np.arange(16), env.episodes, np.zeros(16))
+        assert np.array_equal(env.worlds.values, wanted)
+        assert np.array_equal(env.worlds.batch.expand("body_mass"), env.program.fields(wanted)["body_mass"])
+    assert len(sizes) < ended / 3
+    env.domains = fixed(env.program.nominal)  # what was worked out before no longer holds
+    env.reset(options={"reset_mask": np.arange(16) == 2})
+    assert np.array_equal(env.worlds.values[2], env.program.nominal)
 
 
 def test_fixed_domains_stay():

@@ -11,9 +11,10 @@ import pytest
 from wrapped import LATE, MASS, OLD, dm_control, made, nominal, numbers, record, roll, wrap
 
 from sim2real.envs import make_task
+from sim2real.envs.domains import fixed
 from sim2real.envs.foreign import foreign_vector
 from sim2real.envs.hosts import sensed
-from sim2real.envs.vector import TaskVectorEnv, fixed
+from sim2real.envs.vector import TaskVectorEnv
 from sim2real.envs.wrapper import RandomizedEnv
 from sim2real.spec import Program
 

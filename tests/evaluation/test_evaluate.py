@@ -9,14 +9,14 @@ import pytest
 import torch
 
 from sim2real.agents import RandomAgent
+from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_vector, make_worlds
-from sim2real.envs.vector import fixed
 from sim2real.evaluation.evaluate import Request, adapt_to, evaluate
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.report import headline, table, write_report
 from sim2real.evaluation.rollout import Rollout, run_episodes, run_places, threads_each
 from sim2real.evaluation.suites import choose, grid
-from sim2real.evaluation.zeroshot import worlds
+from sim2real.evaluation.zeroshot import _Exam, compare, worlds
 from sim2real.progress import Progress
 from sim2real.runs import RunError
 from sim2real.spec import Program
@@ -80,7 +80,7 @@ def test_shot_zero_is_the_saved_checkpoint_in_a_fresh_process(run, result):
     code = (
         "import sys, json\nfrom sim2real.runs import open_run\n"
         "from sim2real.train import reload, trained_agent\n"
-        "from sim2real.envs.make import make_worlds\nfrom sim2real.envs.vector import fixed\n"
+        "from sim2real.envs.make import make_worlds\nfrom sim2real.envs.domains import fixed\n"
         "from sim2real.evaluation.rollout import run_episodes\n"
         "run = open_run(sys.argv[1]); bundle = reload(run); agent, _ = trained_agent(run)\n"
         "v = bundle.targets['heavy'].v\n"
@@ -157,7 +157,28 @@ def test_one_batch_gives_what_separate_batches_give(tmp_path, env):
         assert one.lengths.tolist() == alone.lengths.tolist()
         assert (one.success is None) == (alone.success is None)
     assert done == sorted(done)
-    assert done[-1] == 3
+    assert done[-1] == 1
+
+
+def test_places_side_by_side_are_as_each_alone(tmp_path):
+    targets = "".join(f"  t{i}: {{mass: {0.5 + 0.1 * i}, delay: {20 * i} ms}}\n" for i in range(9))
+    text = (
+        "env: Hopper-v5\nrandomize:\n"
+        "  mass: {type: mass, select: torso, scale: [0.9, 1.1], when: {walk: 1 s}}\n"
+        "  delay: {type: action_latency, set: [0 ms, 20 ms]}\n  noise: {type: observation_noise, set: 0.02}\n"
+        "  step: {type: timestep, set: {choice: [1 ms, 2 ms]}}\n"
+        f"targets:\n{targets}"
+        "train: {steps: 8, num_envs: 4, baseline: false, agent: {actor_hidden: [256], critic_hidden: [8]}}\n"
+        "evaluate: {episodes: 5}\n"
+    )
+    run = trained(tmp_path, text)
+    bundle, (agent, _) = reload(run), trained_agent(run)
+    places = {"source": None} | {name: fixed(found.v) for name, found in bundle.targets.items()}
+    exam = _Exam(bundle, bundle.spec.evaluate, places, Progress.silent())
+    assert len(exam._groups()) < len(places)
+    together = compare(bundle, bundle.spec.evaluate, {"policy": agent}, places, Progress.silent())
+    assert together == exam.in_turn({"policy": agent}, 0)
+    assert len({summary["mean"] for summary in together["policy"].values()}) > 5
 
 
 def test_an_environment_that_has_ended_leaves_the_batch(run):

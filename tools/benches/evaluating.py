@@ -9,7 +9,7 @@ import torch
 from benches.contest import OURS, Contest
 from benches.figures import Bar, Mode, Outcome
 from sim2real.agents import Agent
-from sim2real.envs.vector import fixed
+from sim2real.envs.domains import fixed
 from sim2real.evaluation.evaluate import Request, evaluate
 from sim2real.evaluation.zeroshot import compare
 from sim2real.progress import Progress

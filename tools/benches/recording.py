@@ -14,8 +14,8 @@ import numpy as np
 from benches.contest import OURS, Contest
 from benches.evaluating import untrained
 from benches.figures import Bar, Mode, Outcome
+from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
-from sim2real.envs.vector import fixed
 from sim2real.evaluation.video import record
 from sim2real.progress import Progress
 from sim2real.runs import Run

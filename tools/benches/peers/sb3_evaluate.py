@@ -10,7 +10,7 @@ from stable_baselines3.common.evaluation import evaluate_policy  # pyright: igno
 from stable_baselines3.common.monitor import Monitor  # pyright: ignore[reportMissingImports]
 
 import sim2real
-from sim2real.envs.vector import fixed
+from sim2real.envs.domains import fixed
 
 OPTIONS = options()
 

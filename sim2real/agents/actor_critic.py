@@ -1,111 +1,47 @@
-"""What maximum-entropy actor-critics share: acting, the actor's update, replay, state, copies."""
+"""What maximum-entropy actor-critics share: the Gaussian policy, its update, and the temperature."""
 
 from __future__ import annotations
 
-import copy
 import math
-from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
-from fractions import Fraction
-from typing import Any, Self
+from abc import abstractmethod
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import torch
-from gymnasium import spaces
-from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from sim2real.agents.base import Observation, RewardFn, Transitions, bounded_box
-from sim2real.agents.matmul import fast_matmul, fast_matmul_rounds
-from sim2real.agents.networks import Actor, Normalizer
+from sim2real.agents.networks import Actor
+from sim2real.agents.off_policy import OffPolicy, only_head
 from sim2real.agents.optimizer import FlatAdam
-from sim2real.agents.replay import Batch, ObservationLayout, Replay
-from sim2real.agents.sac_config import ActorCriticConfig
-
-CURVES = ("critic_loss", "q_mean", "actor_loss", "entropy", "alpha")
-DRAWN = 8
-"""Batches drawn from the replay at a time: most of the cost of drawing is that of the call."""
+from sim2real.agents.sac_config import OffPolicyConfig
 
 
-class ActorCritic(ABC):
-    """A maximum-entropy learner: `act`, `observe` what came of it, `update`, and again.
-
-    Args:
-        observation_space: Space of one world's observations: a flat box or a goal dictionary.
-        action_space: Bounded box of one world's actions.
-        config: Hyper-parameters.
-        seed: Seed of the initial weights and of all later draws.
-        compute_reward: The environment's reward of reaching one goal while wanting another, for
-            hindsight; see `RewardFn`.
+class ActorCritic(OffPolicy):
+    """A maximum-entropy actor-critic; arguments and use as in `OffPolicy`.
 
     Attributes:
         critic: Maps normalized observations and actions to the critics' values `(members, n)`.
-        networks: All networks by name.
-        steps: Environment steps observed.
-        updates: Gradient updates of the critics done.
-
-    Raises:
-        ValueError: If a space is of another kind, or hindsight lacks goals or `compute_reward`.
     """
 
     critic: Any
-
-    def __init__(
-        self,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        config: ActorCriticConfig,
-        seed: int,
-        compute_reward: RewardFn | None = None,
-    ) -> None:
-        self.observation_space, self.action_space = observation_space, bounded_box(action_space)
-        self.config, self.compute_reward = config, compute_reward
-        self.layout = ObservationLayout.of(observation_space)
-        hindsight = self.layout.goal > 0 if config.her == "auto" else config.her
-        if hindsight and (self.layout.goal == 0 or compute_reward is None):
-            raise ValueError(
-                "Hindsight needs goal observations and the env's compute_reward: "
-                "pass compute_reward, or set her: false."
-            )
-        self._her_k = config.her_k if hindsight else 0
-        self._generator = torch.Generator().manual_seed(seed)
-        self.actor = self._make_actor()
-        self.networks: dict[str, nn.Module] = {"actor": self.actor, **self._make_critics()}
-        self._make_temperature()
-        self._optimizers = {
-            "actor": FlatAdam(trained(self.actor), config.actor_lr),
-            "critic": FlatAdam(trained(self.networks["critic"]), config.critic_lr),
-            "alpha": FlatAdam([self.log_alpha], config.alpha_lr),
-        }
-        self.replay: Replay | None = None
-        self.steps = self.updates = 0
-        self._credit = Fraction(0)
-        self._curves = {name: [0.0, 0] for name in CURVES}
+    curves: ClassVar[tuple[str, ...]] = ("critic_loss", "q_mean", "actor_loss", "entropy", "alpha")
 
     @abstractmethod
     def _make_critics(self) -> dict[str, nn.Module]:
         """Make `critic`, and whatever goes with it, and return them by name."""
 
-    @abstractmethod
-    def _gradient_step(self, batch: Batch) -> None:
-        """Learn from a batch with normalized observations."""
-
-    @property
-    def partial(self) -> bool:
-        """Whether only the last layers may change."""
-        return self.config.trainable == "last_layer"
-
-    def _make_actor(self) -> Actor:
-        config, size = self.config, self.layout.size
-        normalizer = Normalizer(
-            size,
-            clip=10.0 if config.normalize_observations else math.inf,
-            frozen=self.partial or not config.normalize_observations,
-        )
+    def _make_networks(self) -> dict[str, nn.Module]:
+        config = self.config
         low, high = (torch.from_numpy(b) for b in (self.action_space.low, self.action_space.high))
-        actor = Actor(size, low, high, config.actor_hidden, self._generator, normalizer)
+        sizes = self.layout.size, low, high, config.actor_hidden
+        actor = Actor(*sizes, self._generator, self._make_normalizer())
         if self.partial:
             only_head(actor)
-        return actor
+        return {"actor": actor, **self._make_critics()}
+
+    def _make_optimizers(self) -> dict[str, FlatAdam]:
+        self._make_temperature()
+        return {**super()._make_optimizers(), "alpha": FlatAdam([self.log_alpha], self.config.alpha_lr)}
 
     def _make_temperature(self) -> None:
         config = self.config
@@ -116,78 +52,9 @@ class ActorCritic(ABC):
         self.target_entropy = -float(self.action_space.shape[0]) if auto else float(config.target_entropy)
 
     @property
-    def learning_starts(self) -> int:
-        """Environment steps that are taken with uniformly random actions before learning."""
-        return self.config.learning_starts
-
-    @property
     def alpha(self) -> float:
         """The temperature: how much one nat of entropy is worth in reward."""
         return math.exp(self.log_alpha.item())
-
-    @torch.no_grad()
-    def act(self, obs: Observation, deterministic: bool = False) -> NDArray[Any]:
-        """Choose actions.
-
-        Args:
-            obs: Observations `(n, obs)` or a goal dictionary.
-            deterministic: Whether to take tanh of the Gaussian's mean instead of a sample.
-
-        Returns:
-            Actions `(n, act)`, float32, within the action bounds.
-        """
-        raw = self.layout.flatten(obs)
-        # What the policy does must not be rounded; what it learns from may be.
-        with fast_matmul(self.config.fast_matmul and not fast_matmul_rounds()):
-            if deterministic:
-                return self.actor(raw).numpy()
-            action, _ = self.actor.sample(self.actor.normalizer(raw), self._generator)
-            return self.actor.to_bounds(action).numpy()
-
-    def observe(self, transitions: Transitions) -> None:
-        """Store one vector step, move the observation statistics, and let updates fall due.
-
-        Every environment step after `learning_starts` earns exactly `updates_per_step` updates;
-        fractions are kept as fractions, so that none is ever lost to rounding.
-        """
-        obs = self.layout.flatten(transitions.obs)
-        if self.replay is None:
-            self.replay = self._new_replay(len(obs))
-        action = self.actor.from_bounds(torch.as_tensor(transitions.action))
-        self.replay.store(transitions, obs, action)
-        self.actor.normalizer.update(obs[torch.from_numpy(transitions.usable)])
-        before, self.steps = self.steps, self.steps + int(transitions.valid.sum())
-        earning = max(0, self.steps - max(before, self.learning_starts))
-        self._credit += earning * Fraction(str(self.config.updates_per_step))
-
-    def _new_replay(self, worlds: int) -> Replay:
-        config, actions = self.config, self.action_space.shape[0]
-        sizes = self.layout, actions, worlds, config.replay_capacity
-        return Replay(*sizes, self.compute_reward, self._her_k, config.gamma, config.n_step)
-
-    def update(self) -> int:
-        """Do the gradient updates that are due, as soon as there is anything to learn from.
-
-        Returns:
-            The number of critic updates done.
-        """
-        if self.replay is None or len(self.replay) == 0:
-            return 0
-        due = int(self._credit)
-        self._credit -= due
-        with fast_matmul(self.config.fast_matmul):
-            for batch in self._batches(self.replay, due):
-                self._gradient_step(batch)
-                self.updates += 1
-        return due
-
-    def _batches(self, replay: Replay, count: int) -> Iterator[Batch]:
-        """Draw batches, with normalized observations."""
-        size, normalizer = self.config.batch_size, self.actor.normalizer
-        for first in range(0, count, DRAWN):
-            drawn = replay.sample(size * min(DRAWN, count - first), self._generator)
-            obs, next_obs = normalizer(drawn.obs), normalizer(drawn.next_obs)
-            yield from drawn._replace(obs=obs, next_obs=next_obs).split(size)
 
     def _visit_actor(self, features: Tensor) -> None:
         """Update the actor as often as is due, at every `policy_delay`-th update of the critics."""
@@ -210,111 +77,16 @@ class ActorCritic(ABC):
             self._optimizers["alpha"].descend(-self.log_alpha * excess)
         self._note(actor_loss=loss, entropy=self.target_entropy - excess, alpha=alpha)
 
-    def _note(self, **values: Tensor) -> None:
-        """Add to the curves."""
-        for name, value in values.items():
-            self._curves[name][0] += value.item()
-            self._curves[name][1] += 1
-
-    def metrics(self) -> dict[str, float]:
-        """Return the means of the curves since the last call (NaN where there was no update).
-
-        Returns:
-            `critic_loss`, `q_mean`, `actor_loss`, `entropy` [nat], `alpha`, and `updates` so far.
-        """
-        means = {name: total / count if count else math.nan for name, (total, count) in self._curves.items()}
-        self._curves = {name: [0.0, 0] for name in CURVES}
-        return {**means, "updates": float(self.updates)}
-
     def _learner_state(self) -> dict[str, Any]:
-        """Everything but the replay, as copies."""
-        return copy.deepcopy(
-            {
-                **{name: network.state_dict() for name, network in self.networks.items()},
-                "log_alpha": self.log_alpha.detach(),
-                "optimizers": {k: o.state_dict() for k, o in self._optimizers.items()},
-                "generator": self._generator.get_state(),
-                "steps": self.steps,
-                "updates": self.updates,
-                "credit": list(self._credit.as_integer_ratio()),
-                "curves": self._curves,
-            }
-        )
-
-    def state_dict(self) -> dict[str, Any]:
-        """Return a copy of everything: with it, learning continues bit for bit."""
-        replay = None if self.replay is None else self.replay.state_dict()
-        return {**self._learner_state(), "replay": replay}
+        return {**super()._learner_state(), "log_alpha": self.log_alpha.detach().clone()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Restore what `state_dict` returned from an agent of the same configuration."""
-        learner = copy.deepcopy({k: v for k, v in state.items() if k != "replay"})
-        for name, network in self.networks.items():
-            network.load_state_dict(learner[name])
+        super().load_state_dict(state)
         with torch.no_grad():
-            self.log_alpha.copy_(learner["log_alpha"])
-        for name, optimizer in self._optimizers.items():
-            optimizer.load_state_dict(learner["optimizers"][name])
-        self._generator.set_state(learner["generator"])
-        self.steps, self.updates = learner["steps"], learner["updates"]
-        self._credit = Fraction(*learner["credit"])
-        self._curves = learner["curves"]
-        self.replay = None
-        if state["replay"] is not None:
-            self.replay = self._new_replay(state["replay"]["rows"].shape[0])
-            self.replay.load_state_dict(state["replay"])
+            self.log_alpha.copy_(state["log_alpha"])
 
-    def policy_state_dict(self) -> dict[str, Any]:
-        """Return a copy of the actor with its observation statistics: what acting needs."""
-        return {"actor": copy.deepcopy(self.actor.state_dict())}
-
-    def load_policy_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Restore what `policy_state_dict` returned."""
-        self.actor.load_state_dict(state["actor"])
-
-    def clone(
-        self,
-        changes: Mapping[str, Any] | None = None,
-        seed: int | None = None,
-        keep_replay: bool = True,
-    ) -> Self:
-        """Return an independent copy, by default one that would go on exactly like this agent.
-
-        Args:
-            changes: Hyper-parameters that differ in the copy, for example
-                `{"trainable": "last_layer", "learning_starts": 0}`.
-            seed: New seed for the copy's draws; by default it shares this agent's random future.
-            keep_replay: Whether the copy remembers the transitions; if not, it also counts its
-                steps and updates from zero, and may learn in another number of worlds.
-        """
-        config = type(self.config).model_validate({**self.config.model_dump(), **(changes or {})})
-        twin = type(self)(self.observation_space, self.action_space, config, 0, self.compute_reward)
-        state = self.state_dict() if keep_replay else {**self._learner_state(), "replay": None}
-        if not keep_replay:
-            state.update(steps=0, updates=0, credit=[0, 1])
-        fresh = twin.state_dict()
-        if config.trainable != self.config.trainable:
-            state["optimizers"] = fresh["optimizers"]
-            if "target" in state:
-                # Targets that trail a body which will never move again would never catch up with it.
-                state["target"] = state["critic"]
-        if config.temperature != "auto":
-            state["log_alpha"] = fresh["log_alpha"]
-        twin.load_state_dict(state)
-        for name, optimizer in twin._optimizers.items():
-            # The configuration wins over the rates that came with restored optimizers.
-            optimizer.set_lr(getattr(config, f"{name}_lr"))
-        if seed is not None:
-            twin._generator.manual_seed(seed)
-        return twin
-
-
-def trained(network: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of a network that learning may change."""
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def only_head(network: nn.Module) -> None:
-    """Freeze all of a network but its last layer, `head`."""
-    network.requires_grad_(False)
-    network.get_submodule("head").requires_grad_(True)
+    def _inherit(self, state: dict[str, Any], before: OffPolicyConfig) -> None:
+        super()._inherit(state, before)
+        if self.config.temperature != "auto":
+            state["log_alpha"] = self.log_alpha.detach()

@@ -11,8 +11,9 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from sim2real.agents.actor_critic import ActorCritic, only_head
+from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.networks import BatchNormCritic
+from sim2real.agents.off_policy import only_head
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import CrossQConfig
 

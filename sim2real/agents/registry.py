@@ -8,18 +8,18 @@ from typing import Any, NamedTuple
 
 from gymnasium import spaces
 
-from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.base import Agent, RewardFn
 from sim2real.agents.crossq import CrossQ
+from sim2real.agents.off_policy import OffPolicy
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import ActorCriticConfig, CrossQConfig, FastSACConfig, SACConfig
+from sim2real.agents.sac_config import CrossQConfig, FastSACConfig, OffPolicyConfig, SACConfig
 
 
 class Entry(NamedTuple):
     """A learner and the model that validates its hyper-parameters."""
 
-    agent: type[ActorCritic]
-    config: type[ActorCriticConfig]
+    agent: type[OffPolicy]
+    config: type[OffPolicyConfig]
 
 
 AGENTS: dict[str, Entry] = {

@@ -7,8 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from sim2real.agents.actor_critic import ActorCritic, only_head, trained
+from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.networks import Critic
+from sim2real.agents.off_policy import only_head, trained
 from sim2real.agents.optimizer import flatten
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import SACConfig

@@ -1,4 +1,4 @@
-"""The hyper-parameters of the maximum-entropy actor-critics, as they are written in a spec file."""
+"""The hyper-parameters of the learners, as they are written in a spec file."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 Widths = tuple[PositiveInt, ...]
 
 
-class ActorCriticConfig(BaseModel):
-    """What every maximum-entropy actor-critic has: the keys of a spec's `train.agent` section."""
+class OffPolicyConfig(BaseModel):
+    """What every off-policy learner has: keys of a spec's `train.agent` section."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -18,7 +18,6 @@ class ActorCriticConfig(BaseModel):
     critic_hidden: Widths = Field((256, 256), description="Widths of each critic's hidden layers.")
     actor_lr: float = Field(3e-4, gt=0, description="Adam step size of the actor.")
     critic_lr: float = Field(1e-3, gt=0, description="Adam step size of the critics.")
-    alpha_lr: float = Field(1e-3, gt=0, description="Adam step size of the log temperature.")
     gamma: float = Field(0.99, ge=0, lt=1, description="Discount of one environment step.")
     n_step: PositiveInt = Field(
         1, description="Transitions whose rewards are summed before a critic is asked for the rest."
@@ -30,17 +29,6 @@ class ActorCriticConfig(BaseModel):
     )
     updates_per_step: float = Field(
         1.0, ge=0, description="Gradient updates per environment step; N worlds take N of them."
-    )
-    policy_delay: PositiveInt = Field(2, description="Critic updates between two visits to the actor.")
-    policy_updates: PositiveInt = Field(
-        2, description="Actor updates at each visit; equal to policy_delay it catches up fully."
-    )
-    temperature: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
-        "auto", description="Weight of the entropy: learned, or fixed at this value."
-    )
-    initial_temperature: float = Field(1.0, gt=0, description="Where a learned temperature starts.")
-    target_entropy: Literal["auto"] | float = Field(
-        "auto", description="Entropy [nat] a learned temperature aims at: auto is minus dim(A)."
     )
     normalize_observations: bool = Field(
         True, description="Whether observations are scaled by their running mean and deviation."
@@ -56,6 +44,23 @@ class ActorCriticConfig(BaseModel):
         True,
         description="Whether updates multiply matrices through oneDNN: in float32, or in bfloat16 with "
         "float32 sums where the processor has matrix units for it (AMX).",
+    )
+
+
+class ActorCriticConfig(OffPolicyConfig):
+    """What every maximum-entropy actor-critic has besides."""
+
+    alpha_lr: float = Field(1e-3, gt=0, description="Adam step size of the log temperature.")
+    policy_delay: PositiveInt = Field(2, description="Critic updates between two visits to the actor.")
+    policy_updates: PositiveInt = Field(
+        2, description="Actor updates at each visit; equal to policy_delay it catches up fully."
+    )
+    temperature: Literal["auto"] | Annotated[float, Field(gt=0)] = Field(
+        "auto", description="Weight of the entropy: learned, or fixed at this value."
+    )
+    initial_temperature: float = Field(1.0, gt=0, description="Where a learned temperature starts.")
+    target_entropy: Literal["auto"] | float = Field(
+        "auto", description="Entropy [nat] a learned temperature aims at: auto is minus dim(A)."
     )
 
 

@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from sim2real.agents import AGENTS, SAC, Loop, RandomAgent, SACConfig, make_agent
-from sim2real.agents.actor_critic import fast_matmul
+from sim2real.agents.matmul import fast_matmul
 from sim2real.agents.replay import Batch
 
 from .toys import SMALL, Identity, box, counting, small, transitions

@@ -28,6 +28,7 @@ from benches.stepping import SIGNALS, Terms
 from benches.venv import ROOT
 from sim2real.agents import Collector, Loop, RandomAgent
 from sim2real.agents.actor_critic import ActorCritic
+from sim2real.agents.off_policy import OffPolicy
 from sim2real.agents.replay import Replay
 from sim2real.envs.paths import Signals
 from sim2real.envs.plants import TaskPlant
@@ -63,9 +64,9 @@ WRAPPED: tuple[Wrapped, ...] = (
     (Program, "quantiles", RANDOMIZING), (Program, "values", RANDOMIZING),
     (Signals, "control", SIGNAL_PATHS), (Signals, "reset", SIGNAL_PATHS),
     (TaskPlant, "act", TASK), (TaskPlant, "look", TASK), (Collector, "step", TASK),
-    (ActorCritic, "act", ACTING), (RandomAgent, "act", ACTING),
-    (ActorCritic, "observe", REPLAY), (Replay, "sample", REPLAY),
-    (ActorCritic, "update", CRITICS), (ActorCritic, "_update_actor", ACTOR),
+    (OffPolicy, "act", ACTING), (RandomAgent, "act", ACTING),
+    (OffPolicy, "observe", REPLAY), (Replay, "sample", REPLAY),
+    (OffPolicy, "update", CRITICS), (ActorCritic, "_update_actor", ACTOR),
     (Loop, "step", REST), (Session, "report", LOGS), (Session, "save", LOGS),
 )  # fmt: skip
 PARTS = (ENGINE, RANDOMIZING, SIGNAL_PATHS, TASK, ACTING, CRITICS, ACTOR, REPLAY, REST, LOGS)

@@ -21,7 +21,7 @@ warnings.simplefilter("ignore")  # other packages' own, of old versions and unbo
 import gymnasium as gym  # noqa: E402
 import numpy as np  # noqa: E402
 import yaml  # noqa: E402
-from reproduce import RESULTS, write  # noqa: E402
+from reproductions.tables import RESULTS, write  # noqa: E402
 
 import sim2real  # noqa: E402
 from sim2real.envs.domains import fixed  # noqa: E402

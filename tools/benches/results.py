@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from reproduce import ROOT, insert
+from reproductions.tables import ROOT, insert
 
 from benches import machine
 from benches.figures import Bar, Figure, Mode, Outcome, Table, markdown

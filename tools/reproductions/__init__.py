@@ -1,0 +1,1 @@
+"""Rebuilds committed results: one module a result."""

@@ -1,11 +1,11 @@
 """Row 5: training time to the same evaluated return, every learner with its own default settings.
 
 Everyone learns in worlds of the same spec's source (`assets/specs/bench/`), alone on one core, on one thread,
-and is evaluated in the same 20 worlds. The clock is processor time, without the time of evaluating; a busy machine
-falsifies it less than the clock on the wall, but takes its share of the caches: with three processes on a core
-everyone did about a fifth fewer updates in a second of it. The table says how busy it was. A learner that does not get there within the budget counts with the budget:
-the ratio is then a lower bound, and says so. Curves that exist are not measured again, so that an
-interrupted run goes on.
+and is evaluated in the same 20 worlds. The clock is processor time, without the time of evaluating. A busy
+machine falsifies it less than it does the clock on the wall, but takes its share of the caches: with three
+processes on a core everyone did about a fifth fewer updates in a second. The table says how busy it was.
+A learner that does not get there within the budget counts with the budget: the ratio is then a lower bound,
+and says so. Curves that exist are not measured again, so that an interrupted run goes on.
 """
 
 import csv

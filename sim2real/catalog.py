@@ -32,7 +32,13 @@ def _agents() -> dict[str, str]:
 
 
 def _methods() -> dict[str, str]:
-    return {
+    from sim2real.transfer.curricula import CURRICULA
+
+    curricula = {
+        name: f"{_first_line(entry.settings)[:-1]} (train.curriculum: {{type: {name}}})."
+        for name, entry in CURRICULA.items()
+    }
+    return curricula | {
         "zero-shot": "The trained policy on dynamics it never trained on.",
         "fine-tune": "Few-shot: the whole network on k target episodes (evaluate.finetune: all).",
         "last-layer": "Few-shot: only the output layers (evaluate.finetune: last_layer).",

@@ -24,9 +24,16 @@ from sim2real.envs.vector import TaskVectorEnv
 from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load
+from sim2real.transfer.curricula import CURRICULA, Teacher, check_curriculum, make_curriculum
 
 Part = Literal["policy", "baseline"]
-CATALOG = Catalog(nominal_model, {name: entry.config for name, entry in AGENTS.items()}, fit)
+CATALOG = Catalog(
+    nominal_model,
+    {name: entry.config for name, entry in AGENTS.items()},
+    fit,
+    {name: entry.settings for name, entry in CURRICULA.items()},
+    check_curriculum,
+)
 LOG_EVERY = 1_000
 """Environment steps between rows of metrics.csv."""
 
@@ -137,7 +144,9 @@ class Session:
         settings = self.bundle.spec.train
         self.env = training_env(self.bundle, part)
         overlap = isinstance(self.env, TaskVectorEnv)
-        self.loop = Loop(fresh_agent(self.bundle, self.env), self.env, settings.seed, overlap)
+        self.teacher = teacher_of(self.bundle, self.env, part)
+        agent = fresh_agent(self.bundle, self.env)
+        self.loop = Loop(agent, self.env, settings.seed, overlap, self.teacher)
         self._board: Any = None
         self._reported = self._saved = 0
         if self.track.checkpoint.exists():
@@ -158,7 +167,7 @@ class Session:
 
     def report(self) -> dict[str, float]:
         """Write a row of curves, and TensorBoard scalars, and return the row."""
-        row = self.loop.metrics()
+        row = self.loop.metrics() | (self.teacher.metrics() if self.teacher else {})
         self._reported = int(row["step"])
         self.track.append(row)
         if self._board is None:
@@ -175,6 +184,7 @@ class Session:
         env = self.env.unwrapped
         own = isinstance(env, TaskVectorEnv)
         state = {"loop": self.loop.state_dict(), "step": self.loop.steps, "reported": self._reported}
+        state["teacher"] = self.teacher.state_dict() if self.teacher else None
         self.track.save(state | {"env": env.state_dict() if own else None})
         self._saved = self.loop.steps
         if own and env.failures:
@@ -195,6 +205,8 @@ class Session:
         with _readable(self.track):
             if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
                 env.load_state_dict(to_arrays(saved["env"]))
+            if self.teacher is not None:
+                self.teacher.load_state_dict(to_arrays(saved["teacher"]))
             self.loop.load_state_dict(saved["loop"])
         if saved["env"] is None:
             # A foreign environment cannot be saved: its running episodes are given up.
@@ -211,6 +223,15 @@ def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
     return make_worlds(
         spec.env, spec.env_options, bundle.program, worlds, domains, spec.train.seed, threads=1
     )
+
+
+def teacher_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> Teacher | None:
+    """Let a spec's curriculum, if it has one, draw the domains that its policy trains in."""
+    settings = bundle.spec.train
+    if part == "baseline" or not settings.curriculum or not isinstance(env, TaskVectorEnv):
+        return None
+    curriculum = make_curriculum(settings.curriculum, bundle.program.nominal_quantiles)
+    return Teacher(curriculum, env, settings.seed)
 
 
 def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any]) -> Agent:

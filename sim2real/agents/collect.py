@@ -49,6 +49,7 @@ class Collector:
         obs: What each world shows now `(n, obs)`; the next action answers it.
         steps: Environment steps taken; a step that only resets a world is not one.
         failures: Steps in which a simulation became unstable, as told by `info["failed"]`.
+        ended: The episodes that the last step finished.
     """
 
     def __init__(self, env: VectorEnv[Any, Any, Any], seed: int) -> None:
@@ -71,6 +72,7 @@ class Collector:
         self._lengths = np.zeros(n, np.int64)
         self._failed = np.zeros(n, np.bool_)
         self._episodes: list[Episode] = []
+        self.ended: list[Episode] = []
 
     def step(self, action: NDArray[Any]) -> Transitions:
         """Take one step in every world.
@@ -107,16 +109,17 @@ class Collector:
         self._lengths += step.valid
         self._failed |= step.failed
         success, known = _last(info, "is_success", done, len(done))
-        for world in np.flatnonzero(done):
-            self._episodes.append(
-                Episode(
-                    int(world),
-                    float(self._returns[world]),
-                    int(self._lengths[world]),
-                    bool(success[world]) if known[world] else None,
-                    bool(self._failed[world]),
-                )
+        self.ended = [
+            Episode(
+                int(world),
+                float(self._returns[world]),
+                int(self._lengths[world]),
+                bool(success[world]) if known[world] else None,
+                bool(self._failed[world]),
             )
+            for world in np.flatnonzero(done)
+        ]
+        self._episodes += self.ended
         self._returns[done], self._lengths[done], self._failed[done] = 0.0, 0, False
 
     def _advance(self, obs: Observation, step: Transitions, done: NDArray[np.bool_]) -> None:

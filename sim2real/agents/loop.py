@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -13,6 +13,9 @@ from gymnasium.vector import VectorEnv
 
 from sim2real.agents.base import Agent, RandomAgent, Transitions
 from sim2real.agents.collect import Collector, Episode
+
+Sift = Callable[[Transitions, Sequence[Episode]], Transitions]
+"""Given a vector step and the episodes that it ended, returns what the agent is given in its place."""
 
 
 class Loop:
@@ -28,10 +31,18 @@ class Loop:
         seed: Seed of the environment's first reset and of the warm-up's random actions.
         overlap: Whether the worlds step in a thread of their own. Not for environments that draw pictures:
             OpenGL belongs to one thread.
+        sift: What stands between the worlds and the agent; None passes every step on.
     """
 
-    def __init__(self, agent: Agent, env: VectorEnv[Any, Any, Any], seed: int, overlap: bool = False) -> None:
-        self.agent = agent
+    def __init__(
+        self,
+        agent: Agent,
+        env: VectorEnv[Any, Any, Any],
+        seed: int,
+        overlap: bool = False,
+        sift: Sift | None = None,
+    ) -> None:
+        self.agent, self._sift = agent, sift
         self._physics = ThreadPoolExecutor(1, "physics") if overlap else None
         self.collector = Collector(env, seed)
         self._random = RandomAgent(agent.action_space, seed)
@@ -57,7 +68,8 @@ class Loop:
                 self.agent.update()
             finally:
                 transitions = under_way.result()
-        self.agent.observe(transitions)
+        sifted = transitions if self._sift is None else self._sift(transitions, self.collector.ended)
+        self.agent.observe(sifted)
         return transitions
 
     def run_until(self, step: int) -> None:

@@ -25,11 +25,15 @@ class Catalog:
         agents: Each algorithm's settings class; None leaves `train.agent` unchecked.
         fit: Returns a program bound to a model that can take every term, compiled anew where that is needed;
             raises ProgramError for terms that the environment cannot take.
+        curricula: Each curriculum's settings class; None leaves `train.curriculum` unchecked.
+        check_curriculum: Raises ValueError for a curriculum that a spec's program cannot have.
     """
 
     model: Callable[[str, Mapping[str, Any]], mujoco.MjModel]
     agents: Mapping[str, type[BaseModel]] | None = None
     fit: Callable[[str, Mapping[str, Any], Program], Program] | None = None
+    curricula: Mapping[str, type[BaseModel]] | None = None
+    check_curriculum: Callable[[Spec, Program], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -62,9 +66,14 @@ def load_text(text: str, name: str, catalog: Catalog, overrides: tuple[str, ...]
         override(source, assignment)
     if overrides:
         text = yaml.safe_dump(source.data, sort_keys=False, allow_unicode=True)
-    spec, problems = validate(source, catalog.agents, text)
+    spec, problems = validate(source, catalog.agents, text, catalog.curricula)
     model = _model(spec.env, spec.env_options, catalog, problems) if spec.env else None
     program, targets = (None, {}) if model is None else _bind(model, spec, catalog, problems)
+    if not problems and program is not None and catalog.check_curriculum and spec.train.curriculum:
+        try:
+            catalog.check_curriculum(spec, program)
+        except ValueError as error:
+            problems.append(Problem(("train", "curriculum"), str(error)))
     if problems or program is None:
         raise SpecError(source, problems)
     return Bundle(spec, program, targets)

@@ -55,6 +55,10 @@ class Train(_Section):
         default=True, description="also train the same agent without randomization, to compare with"
     )
     agent: dict[str, Any] = Field(default_factory=dict, description="the algorithm's own settings")
+    curriculum: dict[str, Any] = Field(
+        default_factory=dict,
+        description="its type (uniform, adr, doraemon, epopt) and that one's own settings",
+    )
 
 
 class Evaluate(_Section):

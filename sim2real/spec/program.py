@@ -113,6 +113,17 @@ class Program:
         return Columns([parameter.distribution for parameter in self.parameters])
 
     @cached_property
+    def nominal_quantiles(self) -> Floats:
+        """Quantiles of the nominal domain (d,): the nearest if it lies outside, the middle of several."""
+        low, high = np.zeros((2, self.d)), np.ones((2, self.d))
+        for _ in range(60):  # bisection: inf {q: value(q) >= nominal}, and sup {q: value(q) <= nominal}
+            middle = (low + high) / 2
+            values = self.values(middle)
+            above = np.stack([values[0] >= self.nominal, values[1] > self.nominal])
+            low, high = np.where(above, low, middle), np.where(above, middle, high)
+        return np.minimum(((low + high) / 2).mean(axis=0), 1.0 - 2.0**-53)
+
+    @cached_property
     def drifts(self) -> bool:
         """Whether any term's values change inside an episode."""
         return any(bound.term.when.drifts for bound in self.bound)

@@ -1,7 +1,8 @@
 """The JSON Schema of spec files, for editors; made from the models, so that it cannot say otherwise.
 
 `python -m sim2real.spec.schema assets/spec.schema.json` writes it. It knows the built-in randomizers. What
-needs the model (names, overlaps, held-out targets) or a learner (`train.agent`) is left to the loader.
+needs the model (names, overlaps, held-out targets) or a learner (`train.agent`, `train.curriculum`)
+is left to the loader.
 """
 
 import json

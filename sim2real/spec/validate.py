@@ -20,6 +20,7 @@ from sim2real.spec.wording import plain_problems
 
 M = TypeVar("M", bound=BaseModel)
 Agents = Mapping[str, type[BaseModel]]
+Curricula = Mapping[str, type[BaseModel]]
 
 # Names become file names, parts of `a.b=value`, and items of comma-separated lists.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
@@ -33,13 +34,16 @@ _MOST_ENTRIES, _MOST_CORRELATED, _MOST_UNKNOWN = 1000, 100, 200
 _LONGEST_PATTERN, _MOST_WAYS, _LETTERS = 1000, 1e6, 40
 
 
-def validate(source: Source, agents: Agents | None, text: str) -> tuple[Spec, list[Problem]]:
+def validate(
+    source: Source, agents: Agents | None, text: str, curricula: Curricula | None = None
+) -> tuple[Spec, list[Problem]]:
     """Validate everything that needs no model.
 
     Args:
         source: The document.
         agents: Each algorithm's settings class; None leaves them unchecked.
         text: The document as text, kept in the spec.
+        curricula: Each curriculum's settings class; None leaves them unchecked.
 
     Returns:
         The spec, in which whatever was refused is left out or is at its default; and the problems.
@@ -61,7 +65,7 @@ def validate(source: Source, agents: Agents | None, text: str) -> tuple[Spec, li
         randomize=_terms(_mapping(data, "randomize", problems), problems),
         correlate=_correlate(_mapping(data, "correlate", problems), problems),
         targets=_targets(_mapping(data, "targets", problems), data.get("randomize"), problems),
-        train=_train(_mapping(data, "train", problems), agents, problems),
+        train=_train(_mapping(data, "train", problems), agents, curricula, problems),
         evaluate=_section(Evaluate, _mapping(data, "evaluate", problems), ("evaluate",), problems)
         or Evaluate(),
         path=Path(source.name),
@@ -233,9 +237,14 @@ def _targets(raw: dict[str, Any], terms: object, problems: list[Problem]) -> dic
     return targets
 
 
-def _train(raw: dict[str, Any], agents: Agents | None, problems: list[Problem]) -> Train:
-    """Validate `train` and, apart from it so that one mistake hides no other, the agent's settings."""
-    raw = {key: value for key, value in raw.items() if key != "agent" or value is not None}
+def _train(
+    raw: dict[str, Any], agents: Agents | None, curricula: Curricula | None, problems: list[Problem]
+) -> Train:
+    """Validate `train` and, apart so that one mistake hides no other, what has settings of its own."""
+    optional = ("agent", "curriculum")
+    raw = {key: value for key, value in raw.items() if key not in optional or value is not None}
+    if isinstance(raw.get("curriculum"), dict) and curricula is not None:
+        _curriculum(cast(dict[str, Any], raw["curriculum"]), curricula, problems)
     algorithm = raw.get("algorithm", Train.model_fields["algorithm"].default)
     if agents is None or not isinstance(algorithm, str):
         return _section(Train, raw, ("train",), problems) or Train()
@@ -255,6 +264,23 @@ def _train(raw: dict[str, Any], agents: Agents | None, problems: list[Problem]) 
         problems += _endless(agent, ("train", "agent"))
         _section(settings, agent, ("train", "agent"), problems)
     return _section(Train, own, ("train",), problems) or Train()
+
+
+def _curriculum(body: dict[str, Any], curricula: Curricula, problems: list[Problem]) -> None:
+    """Validate a curriculum by its own type's settings."""
+    path: SpecPath = ("train", "curriculum")
+    kind = body.get("type")
+    if not body:
+        return
+    if kind is None:
+        problems.append(Problem(path, f"type is missing: name a curriculum ({listing(curricula)})"))
+    elif not isinstance(kind, str):
+        problems.append(Problem((*path, "type"), f"must be a name, given {shown(kind)}"))
+    elif kind not in curricula:
+        hint = did_you_mean(kind, curricula)
+        problems.append(Problem((*path, "type"), f"unknown curriculum '{kind}'{hint}"))
+    else:
+        _section(curricula[kind], body, path, problems)
 
 
 def _endless(values: dict[str, Any], path: SpecPath) -> list[Problem]:

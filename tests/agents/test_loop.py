@@ -2,6 +2,7 @@
 
 import copy
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -128,3 +129,20 @@ def test_what_goes_wrong_in_the_worlds_or_in_learning_is_raised(overlap):
     with pytest.raises(IndexError):
         loop.step()
     assert loop.steps == (8 if overlap else 0)
+
+
+def test_what_stands_between_the_worlds_and_the_agent_is_given_every_step_and_its_episodes():
+    env, heard = counting(MODES[1]), []
+
+    def sift(step, episodes):
+        heard.extend(episodes)
+        return replace(step, failed=np.ones(len(step.valid), bool))
+
+    agent = Recorder(env.single_action_space)
+    agent.observe = lambda step: learned.append(int(step.usable.sum()))
+    learned = []
+    loop = Loop(agent, env, 0, sift=sift)
+    for _ in range(12):
+        loop.step()
+    assert learned == [0] * 12
+    assert heard == loop.collector.pop_episodes() and len(heard) > 5

@@ -12,6 +12,7 @@ import pytest
 from sim2real.agents.registry import AGENTS
 from sim2real.envs.registry import nominal_model
 from sim2real.spec import Catalog, SpecError, load_text
+from sim2real.transfer.curricula import CURRICULA, check_curriculum
 
 BAD = sorted((Path(__file__).parents[1] / "golden" / "bad").glob("*.yaml"))
 MODELS = {}
@@ -25,7 +26,12 @@ def model(name, options):
     return MODELS[key]
 
 
-CATALOG = Catalog(model, {name: entry.config for name, entry in AGENTS.items()})
+CATALOG = Catalog(
+    model,
+    {name: entry.config for name, entry in AGENTS.items()},
+    curricula={name: entry.settings for name, entry in CURRICULA.items()},
+    check_curriculum=check_curriculum,
+)
 
 
 def message_of(path: Path) -> str:

@@ -1,0 +1,1 @@
+"""Methods of transfer, one file each: how a policy is taught, adapted or copied."""

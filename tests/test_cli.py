@@ -97,7 +97,7 @@ def test_mistakes_have_a_message_and_a_code(words, code, message):
     [
         ("envs", ["Hopper-v5", "FetchPushDense-v4", "package.module:Class"]),
         ("randomizers", ["mass", "action_latency", "visuals"]),
-        ("agents", ["fast_sac", "sac", "crossq"]),
+        ("agents", ["fast_sac", "sac", "crossq", "soft_q"]),
         ("methods", ["zero-shot", "last-layer"]),
     ],
 )

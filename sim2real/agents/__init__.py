@@ -4,17 +4,20 @@ from __future__ import annotations
 
 from sim2real.agents.base import Agent, Observation, RandomAgent, RewardFn, Transitions
 from sim2real.agents.collect import Collector, Episode
+from sim2real.agents.compose import Composed
 from sim2real.agents.crossq import CrossQ
 from sim2real.agents.loop import Loop
 from sim2real.agents.registry import AGENTS, make_agent
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import CrossQConfig, FastSACConfig, SACConfig
+from sim2real.agents.sac_config import CrossQConfig, FastSACConfig, SACConfig, SoftQConfig
+from sim2real.agents.soft_q import SoftQ
 
 __all__ = [
     "AGENTS",
     "SAC",
     "Agent",
     "Collector",
+    "Composed",
     "CrossQ",
     "CrossQConfig",
     "Episode",
@@ -24,6 +27,8 @@ __all__ = [
     "RandomAgent",
     "RewardFn",
     "SACConfig",
+    "SoftQ",
+    "SoftQConfig",
     "Transitions",
     "make_agent",
 ]

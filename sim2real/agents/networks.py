@@ -10,6 +10,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
+from sim2real.agents.bounds import Bounded
+
 LOG_STD_MIN, LOG_STD_MAX = -5.0, 2.0
 """Bounds of the policy's log standard deviation, before the tanh."""
 
@@ -64,6 +66,11 @@ class Normalizer(nn.Module):
         std = self.var.sqrt().clamp_min(STD_FLOOR)
         normalized = (obs - self.mean.to(obs.dtype)) / std.to(obs.dtype)
         return normalized.clamp_(-self.clip, self.clip)
+
+    def invert(self, features: Tensor) -> Tensor:
+        """Return the observations `(n, obs)` that normalize to these, where nothing was clipped."""
+        std = self.var.sqrt().clamp_min(STD_FLOOR)
+        return features * std.to(features.dtype) + self.mean.to(features.dtype)
 
 
 def _uniform(shape: Sequence[int], fan_in: int, generator: torch.Generator) -> nn.Parameter:
@@ -245,7 +252,7 @@ class BatchNormCritic(nn.Module):
         return torch.stack(values)
 
 
-class Actor(nn.Module):
+class Actor(Bounded):
     """A Gaussian policy squashed by tanh (Haarnoja et al. 2018, appendix C) on a bounded box.
 
     Log-probabilities are of the action in [-1, 1]; scaling to the box is left to `to_bounds`, so
@@ -260,9 +267,6 @@ class Actor(nn.Module):
         normalizer: The observation statistics that this policy owns.
     """
 
-    low: Tensor
-    high: Tensor
-
     def __init__(
         self,
         features: int,
@@ -272,10 +276,8 @@ class Actor(nn.Module):
         generator: torch.Generator,
         normalizer: Normalizer,
     ) -> None:
-        super().__init__()
+        super().__init__(low, high)
         self.normalizer = normalizer
-        self.register_buffer("low", low.to(torch.float32))
-        self.register_buffer("high", high.to(torch.float32))
         layers: list[nn.Module] = []
         for width in hidden:
             layers += [linear(features, width, generator), nn.ReLU(inplace=True)]
@@ -313,21 +315,9 @@ class Actor(nn.Module):
         mean, _ = self.gaussian(self.normalizer(obs))
         return self.to_bounds(torch.tanh(mean))
 
-    def to_bounds(self, action: Tensor) -> Tensor:
-        """Scale actions `(n, act)` from [-1, 1] to the box."""
-        scaled = self.low + 0.5 * (action + 1.0) * (self.high - self.low)
-        return torch.clamp(scaled, self.low, self.high)
-
-    def from_bounds(self, action: Tensor) -> Tensor:
-        """Scale actions `(n, act)` from the box to [-1, 1]."""
-        return 2.0 * (action - self.low) / (self.high - self.low) - 1.0
-
 
 def squashed_log_prob(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
     """Log-density of `tanh(raw)` where `raw = mean + exp(log_std) * noise`.
-
-    The correction `log(1 - tanh(u)^2)` is written `2 (log 2 - u - softplus(-2 u))`, which is exact
-    where the first form underflows (Haarnoja et al. 2018, equation 21).
 
     Args:
         raw: Gaussian samples before the tanh `(n, act)`.
@@ -338,5 +328,13 @@ def squashed_log_prob(raw: Tensor, noise: Tensor, log_std: Tensor) -> Tensor:
         Log-densities `(n,)`.
     """
     gaussian = -0.5 * noise.square() - log_std - 0.5 * math.log(2.0 * math.pi)
-    correction = 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))
-    return (gaussian - correction).sum(-1)
+    return (gaussian - log_tanh_slope(raw)).sum(-1)
+
+
+def log_tanh_slope(raw: Tensor) -> Tensor:
+    """Return `log(1 - tanh(u)^2)`, entry by entry, by which squashing changes a log-density.
+
+    It is written `2 (log 2 - u - softplus(-2 u))`, which is exact where the first form underflows
+    (Haarnoja et al. 2018, equation 21).
+    """
+    return 2.0 * (math.log(2.0) - raw - nn.functional.softplus(-2.0 * raw))

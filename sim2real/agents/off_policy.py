@@ -113,7 +113,7 @@ class OffPolicy(ABC):
 
         Args:
             obs: Observations `(n, obs)` or a goal dictionary.
-            deterministic: Whether to take tanh of the Gaussian's mean instead of a sample.
+            deterministic: Whether to take what the policy holds best instead of a sample.
 
         Returns:
             Actions `(n, act)`, float32, within the action bounds.
@@ -121,10 +121,14 @@ class OffPolicy(ABC):
         raw = self.layout.flatten(obs)
         # What the policy does must not be rounded; what it learns from may be.
         with fast_matmul(self.config.fast_matmul and not fast_matmul_rounds()):
-            if deterministic:
-                return self.actor(raw).numpy()
-            action, _ = self.actor.sample(self.actor.normalizer(raw), self._generator)
+            action = self._choose(self.actor.normalizer(raw), deterministic)
             return self.actor.to_bounds(action).numpy()
+
+    def _choose(self, features: Tensor, deterministic: bool) -> Tensor:
+        """Choose actions `(n, act)` in [-1, 1] at normalized observations; here of a Gaussian policy."""
+        if deterministic:
+            return torch.tanh(self.actor.gaussian(features)[0])
+        return self.actor.sample(features, self._generator)[0]
 
     def observe(self, transitions: Transitions) -> None:
         """Store one vector step, move the observation statistics, and let updates fall due.
@@ -246,7 +250,7 @@ class OffPolicy(ABC):
                 steps and updates from zero, and may learn in another number of worlds.
         """
         config = type(self.config).model_validate({**self.config.model_dump(), **(changes or {})})
-        twin = type(self)(self.observation_space, self.action_space, config, 0, self.compute_reward)
+        twin = self._untrained(config)
         state = self.state_dict() if keep_replay else {**self._learner_state(), "replay": None}
         if not keep_replay:
             state.update(steps=0, updates=0, credit=[0, 1])
@@ -258,6 +262,10 @@ class OffPolicy(ABC):
         if seed is not None:
             twin._generator.manual_seed(seed)
         return twin
+
+    def _untrained(self, config: OffPolicyConfig) -> Self:
+        """Make another agent for the same spaces, in which nothing is learned yet."""
+        return type(self)(self.observation_space, self.action_space, config, 0, self.compute_reward)
 
     def _inherit(self, state: dict[str, Any], before: OffPolicyConfig) -> None:
         """Change the state of another whose settings were others, before it becomes this agent's."""
@@ -274,6 +282,6 @@ def trained(network: nn.Module) -> list[nn.Parameter]:
 
 
 def only_head(network: nn.Module) -> None:
-    """Freeze all of a network but its last layer, `head`."""
-    network.requires_grad_(False)
-    network.get_submodule("head").requires_grad_(True)
+    """Freeze all of a network but its last layer, `head`, or those of its parts."""
+    for name, parameter in network.named_parameters():
+        parameter.requires_grad_("head" in name.split("."))

@@ -12,7 +12,14 @@ from sim2real.agents.base import Agent, RewardFn
 from sim2real.agents.crossq import CrossQ
 from sim2real.agents.off_policy import OffPolicy
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import CrossQConfig, FastSACConfig, OffPolicyConfig, SACConfig
+from sim2real.agents.sac_config import (
+    CrossQConfig,
+    FastSACConfig,
+    OffPolicyConfig,
+    SACConfig,
+    SoftQConfig,
+)
+from sim2real.agents.soft_q import SoftQ
 
 
 class Entry(NamedTuple):
@@ -26,6 +33,7 @@ AGENTS: dict[str, Entry] = {
     "fast_sac": Entry(SAC, FastSACConfig),
     "sac": Entry(SAC, SACConfig),
     "crossq": Entry(CrossQ, CrossQConfig),
+    "soft_q": Entry(SoftQ, SoftQConfig),
 }
 
 

@@ -110,3 +110,24 @@ class CrossQConfig(ActorCriticConfig):
     batch_norm_momentum: float = Field(
         0.01, gt=0, le=1, description="Share of a batch in the running statistics of the critics."
     )
+
+
+class SoftQConfig(OffPolicyConfig):
+    """Soft Q-learning (Haarnoja et al. 2017): an energy-based policy, which takes all good ways at once."""
+
+    temperature: float = Field(0.1, gt=0, description="Weight of the entropy, in units of reward.")
+    final_temperature: float | None = Field(
+        None, gt=0, description="Where the temperature is annealed to, log-linearly; null keeps it."
+    )
+    anneal_updates: PositiveInt = Field(10_000, description="Updates that the annealing takes.")
+    members: Literal[1, 2] = Field(1, description="Number of critics; of two, the lesser value counts.")
+    critic_layernorm: bool = Field(
+        False, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
+    )
+    target_every: PositiveInt = Field(1_000, description="Updates between two copies to the target critic.")
+    value_samples: PositiveInt = Field(50, description="Uniform actions that a soft value is estimated from.")
+    particles: PositiveInt = Field(32, description="Sampled actions that stand for the present policy.")
+    updated_particles: PositiveInt = Field(32, description="Sampled actions that an update moves.")
+    greedy_particles: PositiveInt = Field(
+        32, description="Sampled actions of which a deterministic one is the best."
+    )

@@ -39,6 +39,7 @@ NATIVE = (
     "FetchPickAndPlaceDense-v4",
     "AdroitHandDoor-v1",
     "AdroitHandDoorSparse-v1",
+    "PointGoals-v0",
 )
 
 

@@ -22,18 +22,23 @@ def near(achieved, desired, info):
 
 
 LEARNERS = sorted(AGENTS)
+FEW = {"value_samples": 8, "particles": 8, "updated_particles": 8}
+OWN = {"soft_q": {"target_every": 20, "temperature": 0.01, **FEW}}
+"""What a learner needs besides `SMALL` to learn in a second."""
 
 
 @pytest.fixture(params=LEARNERS)
 def learner(request):
-    """The name of each maximum-entropy learner in turn."""
+    """The name of each learner in turn."""
     return request.param
 
 
 def made(learner, seed=0, **changes):
     """An untrained agent of some name."""
     entry = AGENTS[learner]
-    return entry.agent(*SPACES, entry.config.model_validate({**SMALL, **changes}), seed)
+    return entry.agent(
+        *SPACES, entry.config.model_validate({**SMALL, **OWN.get(learner, {}), **changes}), seed
+    )
 
 
 def learned(seed=0, steps=240, learner="sac", **changes):
@@ -287,7 +292,7 @@ def test_learners_are_made_by_name():
     assert agent.config == SACConfig(gamma=0.5) and isinstance(agent, AGENTS["sac"].agent)
     with pytest.raises(ValueError, match=r"No learner is called 'sacc'; .*Did you mean 'sac'"):
         make_agent("sacc", *SPACES, {}, 0)
-    with pytest.raises(ValueError, match=r"there are fast_sac, sac, crossq\.$"):
+    with pytest.raises(ValueError, match=r"there are fast_sac, sac, crossq, soft_q\.$"):
         make_agent("zzz", *SPACES, {}, 0)
     with pytest.raises(ValidationError, match="gama"):
         make_agent("sac", *SPACES, {"gama": 0.5}, 0)

@@ -1,4 +1,4 @@
-"""Native tasks, each equal to the Gymnasium environment it is named after; and the base of your own."""
+"""Native tasks: Gymnasium's, each equal to its original; some of our own; and the base of yours."""
 
 from sim2real.envs.task import Task
 from sim2real.envs.tasks.adroit import AdroitHandDoor
@@ -9,6 +9,7 @@ from sim2real.envs.tasks.humanoid import Humanoid
 from sim2real.envs.tasks.locomotion import HalfCheetah, Hopper, Swimmer, Walker2d
 from sim2real.envs.tasks.mjcf import MjcfTask
 from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulum
+from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
 from sim2real.envs.tasks.reacher import Reacher
 
@@ -28,6 +29,7 @@ TASKS: dict[str, type[Task]] = {
     "FetchSlide-v4": FetchSlide,
     "FetchPickAndPlace-v4": FetchPickAndPlace,
     "AdroitHandDoor-v1": AdroitHandDoor,
+    "PointGoals-v0": PointGoals,
 }
 
 __all__ = [
@@ -44,6 +46,7 @@ __all__ = [
     "InvertedDoublePendulum",
     "InvertedPendulum",
     "MjcfTask",
+    "PointGoals",
     "Pusher",
     "Reacher",
     "Swimmer",

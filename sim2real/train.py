@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from sim2real.agents import Agent, Loop, make_agent
-from sim2real.agents.registry import AGENTS
+from sim2real.agents import AGENTS, Agent, Loop, make_agent
 from sim2real.envs import nominal_model
 from sim2real.envs.domains import fixed
 from sim2real.envs.fit import fit
@@ -24,12 +23,14 @@ from sim2real.envs.vector import TaskVectorEnv
 from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load
-from sim2real.transfer.curricula import CURRICULA, Teacher, check_curriculum, make_curriculum
+from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
+from sim2real.transfer.distillation import Distillation
+from sim2real.transfer.registry import METHODS, make_method
 
 Part = Literal["policy", "baseline"]
 CATALOG = Catalog(
     nominal_model,
-    {name: entry.config for name, entry in AGENTS.items()},
+    {name: entry.config for name, entry in {**AGENTS, **METHODS}.items()},
     fit,
     {name: entry.settings for name, entry in CURRICULA.items()},
     check_curriculum,
@@ -43,9 +44,10 @@ def start(spec: Path, overrides: tuple[str, ...] = (), out: Path | None = None) 
 
     Raises:
         SpecError: If the spec is wrong.
-        RunError: If the folder exists.
+        RunError: If the folder exists, or a run that the spec wants for a teacher cannot be one.
     """
     bundle = load(spec, CATALOG, overrides)
+    _refuse_teachers(bundle)
     return create_run(spec.stem, bundle.spec.text, bundle.spec.train.seed, out)
 
 
@@ -144,9 +146,9 @@ class Session:
         settings = self.bundle.spec.train
         self.env = training_env(self.bundle, part)
         overlap = isinstance(self.env, TaskVectorEnv)
-        self.teacher = teacher_of(self.bundle, self.env, part)
+        self.instructor = instructor_of(self.bundle, self.env, part)
         agent = fresh_agent(self.bundle, self.env)
-        self.loop = Loop(agent, self.env, settings.seed, overlap, self.teacher)
+        self.loop = Loop(agent, self.env, settings.seed, overlap, self.instructor)
         self._board: Any = None
         self._reported = self._saved = 0
         if self.track.checkpoint.exists():
@@ -167,7 +169,7 @@ class Session:
 
     def report(self) -> dict[str, float]:
         """Write a row of curves, and TensorBoard scalars, and return the row."""
-        row = self.loop.metrics() | (self.teacher.metrics() if self.teacher else {})
+        row = self.loop.metrics() | (self.instructor.metrics() if self.instructor else {})
         self._reported = int(row["step"])
         self.track.append(row)
         if self._board is None:
@@ -184,7 +186,7 @@ class Session:
         env = self.env.unwrapped
         own = isinstance(env, TaskVectorEnv)
         state = {"loop": self.loop.state_dict(), "step": self.loop.steps, "reported": self._reported}
-        state["teacher"] = self.teacher.state_dict() if self.teacher else None
+        state["instructor"] = self.instructor.state_dict() if self.instructor else None
         self.track.save(state | {"env": env.state_dict() if own else None})
         self._saved = self.loop.steps
         if own and env.failures:
@@ -205,8 +207,8 @@ class Session:
         with _readable(self.track):
             if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
                 env.load_state_dict(to_arrays(saved["env"]))
-            if self.teacher is not None:
-                self.teacher.load_state_dict(to_arrays(saved["teacher"]))
+            if self.instructor is not None:
+                self.instructor.load_state_dict(to_arrays(saved["instructor"]))
             self.loop.load_state_dict(saved["loop"])
         if saved["env"] is None:
             # A foreign environment cannot be saved: its running episodes are given up.
@@ -225,13 +227,13 @@ def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
     )
 
 
-def teacher_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> Teacher | None:
+def instructor_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> Instructor | None:
     """Let a spec's curriculum, if it has one, draw the domains that its policy trains in."""
     settings = bundle.spec.train
     if part == "baseline" or not settings.curriculum or not isinstance(env, TaskVectorEnv):
         return None
     curriculum = make_curriculum(settings.curriculum, bundle.program.nominal_quantiles)
-    return Teacher(curriculum, env, settings.seed)
+    return Instructor(curriculum, env, settings.seed)
 
 
 def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any]) -> Agent:
@@ -239,7 +241,32 @@ def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any]) -> Agent:
     settings = bundle.spec.train
     spaces = env.single_observation_space, env.single_action_space
     reward = getattr(env.unwrapped, "compute_reward", None)
-    return make_agent(settings.algorithm, *spaces, settings.agent, settings.seed, reward)
+    made = settings.algorithm, *spaces, settings.agent, settings.seed, reward
+    if settings.algorithm in METHODS:
+        return make_method(*made, lambda folder: _teacher(folder, bundle.spec.env))
+    return make_agent(*made)
+
+
+def _teacher(folder: str, env: str) -> Agent:
+    """Load the agent of a run folder that is to teach in an environment."""
+    run = open_run(folder)
+    there = reload(run).spec.env
+    if there != env:
+        raise RunError(f"{folder}: was trained in {there}, but this spec's env is {env}")
+    if not run.policy.checkpoint.exists():
+        raise RunError(f"{folder}: is not trained yet; run: sim2real train --resume {folder}")
+    return trained_agent(run)[0]
+
+
+def _refuse_teachers(bundle: Bundle) -> None:
+    """Say what is wrong with teachers before there is a run folder that could never be trained."""
+    if "teachers" not in bundle.spec.train.agent:
+        return
+    env = make_worlds(bundle.spec.env, bundle.spec.env_options, bundle.program, 1, threads=1)
+    agent = fresh_agent(bundle, env)
+    env.close()
+    if isinstance(agent, Distillation):
+        _ = agent.teachers
 
 
 def trained_agent(run: Run, part: Part = "policy") -> tuple[Agent, int]:

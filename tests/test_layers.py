@@ -19,7 +19,9 @@ MAY_IMPORT = {
     "sim2real/worlds": {"randomizers", "sim2real.spec", "sim2real.worlds"},
     "sim2real/envs": {"randomizers", "sim2real.spec", "sim2real.worlds", "sim2real.envs"},
     "sim2real/agents": {"sim2real.agents"},
-    "sim2real/transfer": {"sim2real.agents", "sim2real.envs", "sim2real.spec", "sim2real.transfer"},
+    "sim2real/transfer": {
+        "sim2real.agents", "sim2real.envs", "sim2real.runs", "sim2real.spec", "sim2real.transfer",
+    },
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
     "sim2real/train": {
@@ -47,6 +49,7 @@ FOREIGN = {
     "sim2real/spec": {"torch", "gymnasium"},
     "sim2real/worlds": {"torch", "gymnasium"},
     "sim2real/agents": {"mujoco"},
+    "sim2real/transfer": {"mujoco"},
 }
 
 

@@ -1,4 +1,4 @@
-"""Curricula by name, and the teacher that draws a run's domains from one."""
+"""Curricula by name, and the instructor that draws a run's domains from one."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
@@ -63,7 +63,7 @@ def check_curriculum(spec: Spec, program: Program) -> None:
         raise ValueError(f"{spec.env} does not say when an episode succeeds; write {instead}")
 
 
-class Teacher:
+class Instructor:
     """Draws the domain of every episode from a curriculum, and tells it how the episode ended.
 
     An episode's draw is keyed by (seed, term, world, episode) and by the curriculum's parameters when it

@@ -76,12 +76,9 @@ def test_design_example_sections(design):
 
 @pytest.mark.parametrize("path", sorted(SPECS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_spec_of_ours_loads(path):
-    from sim2real.agents.registry import AGENTS
-    from sim2real.transfer.curricula import CURRICULA, check_curriculum
+    from sim2real.train import CATALOG
 
-    agents = {name: entry.config for name, entry in AGENTS.items()}
-    curricula = {name: entry.settings for name, entry in CURRICULA.items()}
-    catalog = Catalog(nominal_model, agents, None, curricula, check_curriculum)
+    catalog = Catalog(nominal_model, CATALOG.agents, None, CATALOG.curricula, CATALOG.check_curriculum)
     found = load(path, catalog)
     assert load_text(found.spec.text, str(path), catalog).spec == found.spec
 

@@ -130,7 +130,7 @@ def test_a_failed_episode_is_never_learned_from():
     line, curriculum, failed = Line(), make(epsilon=1.0, batch=1), set()
     for k in range(200):
         step, ended = line.step()
-        if k % 3 == 0 and len(ended.worlds):  # as the teacher leaves them out
+        if k % 3 == 0 and len(ended.worlds):  # as the instructor leaves them out
             world = int(ended.worlds[0])
             failed.add((world, int(step.obs[world, 1])))
             ended = Ended(*(column[1:] for column in ended))

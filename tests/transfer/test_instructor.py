@@ -53,7 +53,7 @@ def test_resuming_is_as_if_never_interrupted(tmp_path, kind):
     train(run, Progress.silent())
     assert_same(parameters(run), parameters(first))
     assert curves(run) == curves(first)
-    one, two = (str(to_arrays(r.policy.load()["teacher"])) for r in (run, first))
+    one, two = (str(to_arrays(r.policy.load()["instructor"])) for r in (run, first))
     assert one == two
 
 
@@ -80,10 +80,10 @@ def test_every_other_kind_draws_or_learns_otherwise(plain, tmp_path, kind):
 def test_an_episode_stays_in_the_domain_it_began_in_and_is_reported_with_it(tmp_path, kind):
     """The curriculum changes while other worlds run on, and one term drifts in every step."""
     session = Session(begin(tmp_path, KINDS[kind]), "policy")
-    env, teacher, program = session.env, session.teacher, session.bundle.program
+    env, instructor, program = session.env, session.instructor, session.bundle.program
     heard, began = [], env.worlds.values.copy()
-    observe = teacher.curriculum.observe
-    teacher.curriculum.observe = lambda ended: (heard.append(ended), observe(ended))
+    observe = instructor.curriculum.observe
+    instructor.curriculum.observe = lambda ended: (heard.append(ended), observe(ended))
     versions = set()
     for _ in range(150):
         session.loop.step()
@@ -92,7 +92,7 @@ def test_an_episode_stays_in_the_domain_it_began_in_and_is_reported_with_it(tmp_
             assert drawn[0] == began[world, 0]  # the torso's mass, which does not drift
         began[heard[-1].worlds] = env.worlds.values[heard[-1].worlds]
         assert np.array_equal(env.worlds.values[:, 0], began[:, 0])
-        versions.add(teacher.curriculum.phi.tobytes())
+        versions.add(instructor.curriculum.phi.tobytes())
     assert len(versions) > 3 and sum(len(ended.worlds) for ended in heard) > 10
     session.env.close()
 
@@ -104,7 +104,7 @@ def test_the_first_worlds_are_nominal_under_adr_and_draws_follow_the_bounds(tmp_
     assert session.env.worlds.values == pytest.approx(np.tile(nominal, (4, 1)))
     for _ in range(200):
         session.loop.step()
-    low, high = (session.teacher.metrics()[f"curriculum/torso/{end}"] for end in ("low", "high"))
+    low, high = (session.instructor.metrics()[f"curriculum/torso/{end}"] for end in ("low", "high"))
     assert 3 <= low < nominal[0] < high <= 9
     assert session.env.worlds.values.max() > nominal[0]
     session.env.close()
@@ -125,7 +125,7 @@ def test_the_curves_are_in_the_run_folder(tmp_path):
 
 def test_the_baseline_has_no_curriculum(tmp_path):
     session = Session(begin(tmp_path, KINDS["adr"], baseline="true"), "baseline")
-    assert session.teacher is None
+    assert session.instructor is None
     session.env.close()
 
 

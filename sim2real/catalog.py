@@ -28,15 +28,22 @@ def _randomizers() -> dict[str, str]:
 def _agents() -> dict[str, str]:
     from sim2real.agents import AGENTS
 
-    return {name: _first_line(entry.config) for name, entry in AGENTS.items()}
+    return {name: _first_line(entry.config) for name, entry in AGENTS.items()} | _trained_methods()
+
+
+def _trained_methods() -> dict[str, str]:
+    from sim2real.transfer.registry import METHODS
+
+    return {name: _first_line(method.config) for name, method in METHODS.items()}
 
 
 def _methods() -> dict[str, str]:
+    trained = {name: f"{line[:-1]} (train.algorithm)." for name, line in _trained_methods().items()}
     return {
         "zero-shot": "The trained policy on dynamics it never trained on.",
         "fine-tune": "Few-shot: the whole network on k target episodes (evaluate.finetune: all).",
         "last-layer": "Few-shot: only the output layers (evaluate.finetune: last_layer).",
-    }
+    } | trained
 
 
 KINDS: dict[str, Callable[[], dict[str, str]]] = {

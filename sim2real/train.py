@@ -13,8 +13,7 @@ import numpy as np
 import torch
 from gymnasium.vector import VectorEnv
 
-from sim2real.agents import Agent, Loop, make_agent
-from sim2real.agents.registry import AGENTS
+from sim2real.agents import AGENTS, Agent, Loop, make_agent
 from sim2real.envs import nominal_model
 from sim2real.envs.domains import fixed
 from sim2real.envs.fit import fit
@@ -24,9 +23,11 @@ from sim2real.envs.vector import TaskVectorEnv
 from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load
+from sim2real.transfer.distillation import Distillation
+from sim2real.transfer.registry import METHODS, make_method
 
 Part = Literal["policy", "baseline"]
-CATALOG = Catalog(nominal_model, {name: entry.config for name, entry in AGENTS.items()}, fit)
+CATALOG = Catalog(nominal_model, {name: entry.config for name, entry in {**AGENTS, **METHODS}.items()}, fit)
 LOG_EVERY = 1_000
 """Environment steps between rows of metrics.csv."""
 
@@ -36,9 +37,10 @@ def start(spec: Path, overrides: tuple[str, ...] = (), out: Path | None = None) 
 
     Raises:
         SpecError: If the spec is wrong.
-        RunError: If the folder exists.
+        RunError: If the folder exists, or a run that the spec wants for a teacher cannot be one.
     """
     bundle = load(spec, CATALOG, overrides)
+    _refuse_teachers(bundle)
     return create_run(spec.stem, bundle.spec.text, bundle.spec.train.seed, out)
 
 
@@ -218,7 +220,32 @@ def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any]) -> Agent:
     settings = bundle.spec.train
     spaces = env.single_observation_space, env.single_action_space
     reward = getattr(env.unwrapped, "compute_reward", None)
-    return make_agent(settings.algorithm, *spaces, settings.agent, settings.seed, reward)
+    made = settings.algorithm, *spaces, settings.agent, settings.seed, reward
+    if settings.algorithm in METHODS:
+        return make_method(*made, lambda folder: _teacher(folder, bundle.spec.env))
+    return make_agent(*made)
+
+
+def _teacher(folder: str, env: str) -> Agent:
+    """Load the agent of a run folder that is to teach in an environment."""
+    run = open_run(folder)
+    there = reload(run).spec.env
+    if there != env:
+        raise RunError(f"{folder}: was trained in {there}, but this spec's env is {env}")
+    if not run.policy.checkpoint.exists():
+        raise RunError(f"{folder}: is not trained yet; run: sim2real train --resume {folder}")
+    return trained_agent(run)[0]
+
+
+def _refuse_teachers(bundle: Bundle) -> None:
+    """Say what is wrong with teachers before there is a run folder that could never be trained."""
+    if "teachers" not in bundle.spec.train.agent:
+        return
+    env = make_worlds(bundle.spec.env, bundle.spec.env_options, bundle.program, 1, threads=1)
+    agent = fresh_agent(bundle, env)
+    env.close()
+    if isinstance(agent, Distillation):
+        _ = agent.teachers
 
 
 def trained_agent(run: Run, part: Part = "policy") -> tuple[Agent, int]:

@@ -19,10 +19,12 @@ MAY_IMPORT = {
     "sim2real/worlds": {"randomizers", "sim2real.spec", "sim2real.worlds"},
     "sim2real/envs": {"randomizers", "sim2real.spec", "sim2real.worlds", "sim2real.envs"},
     "sim2real/agents": {"sim2real.agents"},
+    "sim2real/transfer": {"sim2real.agents", "sim2real.runs", "sim2real.transfer"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
     "sim2real/train": {
         "sim2real.agents", "sim2real.envs", "sim2real.progress", "sim2real.runs", "sim2real.spec",
+        "sim2real.transfer",
     },
     "sim2real/inspection": {
         "randomizers", "sim2real.envs", "sim2real.inspection", "sim2real.runs", "sim2real.spec",
@@ -32,7 +34,7 @@ MAY_IMPORT = {
         "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.progress",
         "sim2real.inspection", "sim2real.runs", "sim2real.spec", "sim2real.train",
     },
-    "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs"},
+    "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs", "sim2real.transfer"},
     "sim2real/cli": {
         "sim2real.catalog", "sim2real.evaluation", "sim2real.inspection", "sim2real.progress",
         "sim2real.runs", "sim2real.spec", "sim2real.train", "sim2real.worlds",
@@ -45,6 +47,7 @@ FOREIGN = {
     "sim2real/spec": {"torch", "gymnasium"},
     "sim2real/worlds": {"torch", "gymnasium"},
     "sim2real/agents": {"mujoco"},
+    "sim2real/transfer": {"mujoco"},
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -100,8 +100,10 @@ class Agent(Protocol):
 
     def clone(
         self, changes: Mapping[str, Any] | None = None, seed: int | None = None, keep_replay: bool = True
-    ) -> Self:
+    ) -> Agent:
         """Return an independent copy that shares no memory with this agent.
+
+        Few-shot adaptation asks for changes; what does not learn from reward itself returns what does.
 
         Args:
             changes: Settings that differ in the copy.

@@ -248,7 +248,7 @@ def _train(raw: dict[str, Any], agents: Agents | None, problems: list[Problem]) 
     for key in misplaced:
         message = f"'{key}' is a setting of {algorithm}: write it as train.agent.{key}"
         problems.append(Problem(("train", key), message))
-    agent = raw.get("agent")
+    agent = raw.get("agent", {})  # some algorithms cannot do without settings
     own = {key: value for key, value in raw.items() if key not in misplaced}
     if isinstance(agent, dict):
         agent = cast(dict[str, Any], agent)

@@ -1,0 +1,1 @@
+"""Transfer methods: what a policy that has learned is turned into."""

@@ -169,8 +169,8 @@ class Student:
     def adopt(self, statistics: Sequence[Normalizer]) -> None:
         """Start from the observation statistics of teachers, pooled, instead of from nothing.
 
-        What a good policy visits may vary so little in some entries that statistics of that alone would blow
-        up the slightest deviation. Statistics of teachers that gather none are left out.
+        The inputs then hardly move while the student learns, and keep the scale on which its teachers'
+        critics were trained. Statistics of teachers that gather none are left out.
         """
         total = torch.stack([one.count for one in statistics]).sum()
         if total == 0:

@@ -32,10 +32,16 @@ def _agents() -> dict[str, str]:
 
 
 def _methods() -> dict[str, str]:
+    from sim2real.transfer.finetune import MODES
+
     return {
         "zero-shot": "The trained policy on dynamics it never trained on.",
-        "fine-tune": "Few-shot: the whole network on k target episodes (evaluate.finetune: all).",
-        "last-layer": "Few-shot: only the output layers (evaluate.finetune: last_layer).",
+        **{
+            "fine-tune" if name == "all" else name.replace("_", "-"): (
+                f"Few-shot: {mode.summary} (evaluate.finetune: {name})."
+            )
+            for name, mode in MODES.items()
+        },
     }
 
 

@@ -39,21 +39,22 @@ def _trained_methods() -> dict[str, str]:
 
 def _methods() -> dict[str, str]:
     from sim2real.transfer.curricula import CURRICULA
+    from sim2real.transfer.finetune import MODES
 
-    trained = {name: f"{line[:-1]} (train.algorithm)." for name, line in _trained_methods().items()}
+    modes = {
+        "fine-tune" if name == "all" else name.replace("_", "-"): (
+            f"Few-shot: {mode.summary} (evaluate.finetune: {name})."
+        )
+        for name, mode in MODES.items()
+    }
     curricula = {
         name: f"{_first_line(entry.settings)[:-1]} (train.curriculum: {{type: {name}}})."
         for name, entry in CURRICULA.items()
     }
-    return (
-        curricula
-        | {
-            "zero-shot": "The trained policy on dynamics it never trained on.",
-            "fine-tune": "Few-shot: the whole network on k target episodes (evaluate.finetune: all).",
-            "last-layer": "Few-shot: only the output layers (evaluate.finetune: last_layer).",
-        }
-        | trained
-    )
+    learners = {name: f"{line[:-1]} (train.algorithm)." for name, line in _agents().items()}
+    trained = {name: line for name, line in learners.items() if name in {"soft_q", *_trained_methods()}}
+    zero_shot = "The trained policy on dynamics it never trained on."
+    return {"zero-shot": zero_shot} | modes | curricula | trained
 
 
 KINDS: dict[str, Callable[[], dict[str, str]]] = {

@@ -67,6 +67,10 @@ def evaluate(
     ] = "targets",
     episodes: Annotated[int | None, typer.Option(min=2, help="Episodes for each target and shot.")] = None,
     shots: Annotated[str | None, typer.Option(help="Target episodes to adapt on, such as 0,1,5.")] = None,
+    finetune: Annotated[str | None, typer.Option(metavar="MODE", help="How to adapt, such as bias.")] = None,
+    retention: Annotated[
+        bool | None, typer.Option("--retention", help="Measure adapted policies on the source too.")
+    ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead of a table.")] = False,
 ) -> None:
     """Measure transfer to the held-out targets: zero-shot, and after a few target episodes."""
@@ -77,7 +81,8 @@ def evaluate(
         from sim2real.progress import Progress
 
         chosen = tuple(name.strip() for name in targets.split(",")) if targets else None
-        request = Request(chosen, suite, episodes, _numbers(shots) if shots else None)
+        numbers = _numbers(shots) if shots else None
+        request = Request(chosen, suite, episodes, numbers, finetune, retention)
         with Progress() as progress:
             result = evaluate_run(_open(run), request, progress)
         if json_:

@@ -34,7 +34,7 @@ MAY_IMPORT = {
     },
     "sim2real/evaluation": {
         "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.progress",
-        "sim2real.inspection", "sim2real.runs", "sim2real.spec", "sim2real.train",
+        "sim2real.inspection", "sim2real.runs", "sim2real.spec", "sim2real.train", "sim2real.transfer",
     },
     "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs", "sim2real.transfer"},
     "sim2real/cli": {

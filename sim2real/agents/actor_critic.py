@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from sim2real.agents.networks import Actor
-from sim2real.agents.off_policy import OffPolicy, only_head
+from sim2real.agents.off_policy import OffPolicy
 from sim2real.agents.optimizer import FlatAdam
 from sim2real.agents.sac_config import OffPolicyConfig
 
@@ -35,21 +35,25 @@ class ActorCritic(OffPolicy):
         low, high = (torch.from_numpy(b) for b in (self.action_space.low, self.action_space.high))
         sizes = self.layout.size, low, high, config.actor_hidden
         actor = Actor(*sizes, self._generator, self._make_normalizer())
-        if self.partial:
-            only_head(actor)
-        return {"actor": actor, **self._make_critics()}
+        return {"actor": self._ready("actor", actor), **self._make_critics()}
 
     def _make_optimizers(self) -> dict[str, FlatAdam]:
-        self._make_temperature()
-        return {**super()._make_optimizers(), "alpha": FlatAdam([self.log_alpha], self.config.alpha_lr)}
+        auto = self.config.target_entropy == "auto"
+        self.target_entropy = (
+            -float(self.action_space.shape[0]) if auto else float(self.config.target_entropy)
+        )
+        return {**super()._make_optimizers(), "alpha": self._make_temperature()}
 
-    def _make_temperature(self) -> None:
+    def _make_temperature(self) -> FlatAdam:
         config = self.config
         fixed = None if config.temperature == "auto" else config.temperature
         start = math.log(config.initial_temperature if fixed is None else fixed)
         self.log_alpha = torch.tensor(start, requires_grad=True)
-        auto = config.target_entropy == "auto"
-        self.target_entropy = -float(self.action_space.shape[0]) if auto else float(config.target_entropy)
+        return FlatAdam([self.log_alpha], config.alpha_lr)
+
+    def reset_temperature(self) -> None:
+        """Start the temperature anew, and what its optimizer remembers; a fixed one stays as it is."""
+        self._optimizers["alpha"] = self._make_temperature()
 
     @property
     def alpha(self) -> float:

@@ -13,7 +13,6 @@ from torch import nn
 
 from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.networks import BatchNormCritic
-from sim2real.agents.off_policy import only_head
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import CrossQConfig
 
@@ -27,9 +26,8 @@ class CrossQ(ActorCritic):
         """Make the critics."""
         config = self.config
         sizes = self.layout.size, self.action_space.shape[0], config.critic_hidden
-        self.critic = BatchNormCritic(*sizes, self._generator, config.batch_norm_momentum)
-        if self.partial:
-            only_head(self.critic)
+        critic = BatchNormCritic(*sizes, self._generator, config.batch_norm_momentum)
+        self.critic = self._ready("critic", critic)
         return {"critic": self.critic}
 
     def _gradient_step(self, batch: Batch) -> None:
@@ -40,8 +38,8 @@ class CrossQ(ActorCritic):
     def _update_critic(self, batch: Batch) -> None:
         """Step down the squared soft Bellman error of SAC, with the critics' own values of the next step.
 
-        No gradient flows from those, but they share the batch's statistics. Where only the last layer
-        learns, the statistics stay as they are.
+        No gradient flows from those, but they share the batch's statistics. Where only a part
+        of them learns, the statistics stay as they are.
         """
         with torch.no_grad():
             action, log_prob = self.actor.sample(batch.next_obs, self._generator)

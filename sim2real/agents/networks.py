@@ -285,13 +285,17 @@ class Actor(Bounded):
         self.body = nn.Sequential(*layers)
         self.head = linear(features, 2 * low.shape[0], generator)
 
+    def outputs(self, features: Tensor) -> Tensor:
+        """Return what `gaussian` reads its two parts from, `(n, 2 act)`."""
+        return self.head(self.body(features))
+
     def gaussian(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation `(n, act)` before the tanh.
 
         Args:
             features: Normalized observations `(n, features)`.
         """
-        mean, raw = self.head(self.body(features)).chunk(2, -1)
+        mean, raw = self.outputs(features).chunk(2, -1)
         half_range = 0.5 * (LOG_STD_MAX - LOG_STD_MIN)
         return mean, LOG_STD_MIN + half_range * (torch.tanh(raw) + 1.0)
 

@@ -20,6 +20,7 @@ from sim2real.agents.networks import Normalizer
 from sim2real.agents.optimizer import FlatAdam
 from sim2real.agents.replay import Batch, ObservationLayout, Replay
 from sim2real.agents.sac_config import OffPolicyConfig
+from sim2real.agents.trainable import freeze, trained
 
 DRAWN = 8
 """Batches drawn from the replay at a time: most of the cost of drawing is that of the call."""
@@ -95,8 +96,19 @@ class OffPolicy(ABC):
 
     @property
     def partial(self) -> bool:
-        """Whether only the last layers may change."""
-        return self.config.trainable == "last_layer"
+        """Whether only a part of the networks may change; statistics then stay as they are as well."""
+        return self.config.trainable != "all"
+
+    def _ready(self, name: str, network: nn.Module) -> nn.Module:
+        """Make a new network ready to learn: freeze what may not change. Transfer methods build on it here.
+
+        Args:
+            name: `actor` or `critic`.
+            network: With its first weights.
+        """
+        del name
+        freeze(network, self.config.trainable)
+        return network
 
     def _make_normalizer(self) -> Normalizer:
         plain = not self.config.normalize_observations
@@ -274,14 +286,3 @@ class OffPolicy(ABC):
             if "target" in state:
                 # Targets that trail a body which will never move again would never catch up with it.
                 state["target"] = state["critic"]
-
-
-def trained(network: nn.Module) -> list[nn.Parameter]:
-    """Return the parameters of a network that learning may change."""
-    return [parameter for parameter in network.parameters() if parameter.requires_grad]
-
-
-def only_head(network: nn.Module) -> None:
-    """Freeze all of a network but its last layer, `head`, or those of its parts."""
-    for name, parameter in network.named_parameters():
-        parameter.requires_grad_("head" in name.split("."))

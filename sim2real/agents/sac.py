@@ -9,10 +9,10 @@ from torch import Tensor, nn
 
 from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.networks import Critic
-from sim2real.agents.off_policy import only_head, trained
 from sim2real.agents.optimizer import flatten
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import SACConfig
+from sim2real.agents.trainable import trained
 
 
 class SAC(ActorCritic):
@@ -24,9 +24,8 @@ class SAC(ActorCritic):
         """Make the critics, and targets that trail them."""
         config = self.config
         sizes = self.layout.size, self.action_space.shape[0], config.critic_hidden
-        self.critic = Critic(*sizes, self._generator, layernorm=config.critic_layernorm)
-        if self.partial:
-            only_head(self.critic)
+        critic = Critic(*sizes, self._generator, layernorm=config.critic_layernorm)
+        self.critic = self._ready("critic", critic)
         self.target = copy.deepcopy(self.critic)
         self._target_vector = flatten(trained(self.target))
         self.target.requires_grad_(False)

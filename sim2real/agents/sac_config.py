@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt
 
 Widths = tuple[PositiveInt, ...]
+Trainable = Literal["all", "last_layer", "last_2", "last_3", "last_4", "last_5", "bias"]
 
 
 class OffPolicyConfig(BaseModel):
@@ -37,8 +38,10 @@ class OffPolicyConfig(BaseModel):
         "auto", description="Whether goals are relabelled in hindsight: auto is for goal spaces."
     )
     her_k: PositiveInt = Field(4, description="Hindsight goals per original goal.")
-    trainable: Literal["all", "last_layer"] = Field(
-        "all", description="What learning may change; last_layer freezes all else for fine-tuning."
+    trainable: Trainable = Field(
+        "all",
+        description="What learning may change: all, the last n layers of each network, or only its biases "
+        "and normalization gains. All else is frozen, with the statistics of observations.",
     )
     fast_matmul: bool = Field(
         True,

@@ -24,11 +24,12 @@ import torch
 from torch import Tensor, nn
 
 from sim2real.agents.networks import Critic, log_tanh_slope
-from sim2real.agents.off_policy import OffPolicy, only_head, trained
+from sim2real.agents.off_policy import OffPolicy
 from sim2real.agents.optimizer import flatten
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import OffPolicyConfig, SoftQConfig
 from sim2real.agents.sampler import Sampler, stein_direction
+from sim2real.agents.trainable import trained
 
 GREEDY_SEED = 0
 """Seed of the noise that deterministic actions are chosen from: the same in every agent and at every step."""
@@ -50,9 +51,8 @@ class SoftQ(OffPolicy):
         sizes = self.layout.size, torch.from_numpy(box.low), torch.from_numpy(box.high), config.actor_hidden
         self.actor = Sampler(*sizes, self._generator, self._make_normalizer())
         self.critic = self._make_critic()
-        if self.partial:
-            only_head(self.actor)
-            only_head(self.critic)
+        for name, network in (("actor", self.actor), ("critic", self.critic)):
+            self._ready(name, network)
         self.target = copy.deepcopy(self.critic)
         self._target_vector = flatten(trained(self.target))
         self.target.requires_grad_(False)

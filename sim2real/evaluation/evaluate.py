@@ -12,6 +12,7 @@ from itertools import count
 from typing import Any
 
 import torch
+from pydantic import ValidationError
 
 from sim2real.agents import Agent, RandomAgent
 from sim2real.envs.domains import Domains, fixed
@@ -21,9 +22,11 @@ from sim2real.evaluation.statistics import summarize
 from sim2real.evaluation.suites import choose
 from sim2real.evaluation.zeroshot import Summary, compare, worlds
 from sim2real.progress import Progress
-from sim2real.runs import Run, open_run, write_json
+from sim2real.runs import Run, RunError, open_run, write_json
 from sim2real.spec import Domain, Evaluate
+from sim2real.spec.wording import plain_problems
 from sim2real.train import reload, train_part, trained_agent
+from sim2real.transfer.finetune import begin
 
 _TARGET_SEED = 500_000
 """Added to the evaluation seed for the episodes that adaptation takes, so that it never trains on those that
@@ -39,22 +42,31 @@ class Request:
         suite: See `sim2real.evaluation.suites.choose`.
         episodes: For each domain and shot.
         shots: Numbers of target episodes to adapt on.
+        finetune: How to adapt; see `sim2real.transfer.finetune.MODES`.
+        retention: Whether to measure adapted policies on the source too.
     """
 
     targets: tuple[str, ...] | None = None
     suite: str = "targets"
     episodes: int | None = None
     shots: tuple[int, ...] | None = None
+    finetune: str | None = None
+    retention: bool | None = None
 
     def settings(self, spec: Evaluate) -> Evaluate:
         """Return the spec's settings with this request's in their place.
 
         Raises:
-            pydantic.ValidationError: If one is out of range.
+            RunError: If one is out of range or no such mode exists.
         """
-        changes = {"episodes": self.episodes, "shots": self.shots}
-        given = {key: value for key, value in changes.items() if value is not None}
-        return Evaluate.model_validate(spec.model_dump() | given)
+        keys = ("episodes", "shots", "finetune", "retention")
+        given = {key: getattr(self, key) for key in keys if getattr(self, key) is not None}
+        data = spec.model_dump() | given
+        try:
+            return Evaluate.model_validate(data)
+        except ValidationError as error:
+            problem = plain_problems(Evaluate, data, ("evaluate",), error)[0]
+            raise RunError(f"{'.'.join(map(str, problem.path))}: {problem.message}") from None
 
 
 def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
@@ -72,6 +84,7 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     chosen = choose(bundle, request.targets, request.suite)
     settings = request.settings(bundle.spec.evaluate)
     agent, steps = trained_agent(run)
+    begin(agent, settings, settings.seed)  # what does not fit the agent is said before the long work
     policies: dict[str, Agent] = {"random": RandomAgent(agent.action_space, settings.seed)}
     if bundle.spec.randomize:
         policies["baseline"] = _baseline(run, steps, progress)
@@ -80,6 +93,8 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     places |= {name: fixed(found.v) for name, found in chosen.items()}
     compared = compare(bundle, settings, {"policy": agent, **policies}, places, progress)
     own = compared.pop("policy")
+    if settings.retention:
+        own |= {name: own[name] | {"retention": own["source"]} for name in chosen}
     shots = _all_shots(run, chosen, own, settings, progress)
     result = {
         "spec_sha256": run.spec_sha256,
@@ -112,21 +127,25 @@ def _describe(found: Domain) -> dict[str, Any]:
 
 
 def adapt_to(run: Run, found: Domain, settings: Evaluate, on_episode: Any = None) -> dict[str, Summary]:
-    """Evaluate one domain at every number of shots; shot 0 is the saved policy itself.
+    """Evaluate one domain at every number of shots; shot 0 is the saved policy itself, but from scratch.
 
     Returns:
-        The summaries by number of shots, as text.
+        The summaries by number of shots, as text; with `retention`, the summary of the same policy on the
+        source, if the settings ask for it.
     """
     torch.set_num_threads(1)
     bundle = reload(run)
     agent, _ = trained_agent(run)
     domains = fixed(found.v)
     scored = worlds(bundle, settings.episodes, domains, threads=1)
+    source = worlds(bundle, settings.episodes, None, threads=1) if settings.retention else None
     single = worlds(bundle, 1, domains, threads=1)
     seed = settings.seed + _TARGET_SEED
     results: dict[str, Summary] = {}
     for k, copy, used in adapt(agent, single, settings.shots, settings, seed, on_episode):
         results[str(k)] = summarize(run_episodes(copy, scored, settings.seed), used)
+        if source is not None:
+            results[str(k)]["retention"] = summarize(run_episodes(copy, source, settings.seed), used)
     return results
 
 
@@ -140,10 +159,11 @@ def _all_shots(
     """Adapt to every target, as many at a time as there are processors; `zero` says what shot 0 gave."""
     total = len(chosen) * max(settings.shots)
     progress.begin("few-shot", max(total, 1))
-    later = settings.model_copy(update={"shots": tuple(k for k in settings.shots if k > 0)})
-    adapted = _adapt_all(run, chosen, later, progress) if total else {name: {} for name in chosen}
+    known = 0 in settings.shots and settings.finetune != "scratch"
+    later = settings.model_copy(update={"shots": tuple(k for k in settings.shots if k > 0 or not known)})
+    adapted = _adapt_all(run, chosen, later, progress) if later.shots else {name: {} for name in chosen}
     progress.end("few-shot")
-    first = {name: {"0": zero[name]} if 0 in settings.shots else {} for name in chosen}
+    first = {name: {"0": zero[name]} if known else {} for name in chosen}
     return {name: first[name] | adapted[name] for name in chosen}
 
 

@@ -1,4 +1,4 @@
-"""Few-shot adaptation: fine-tune a copy of the policy on exactly k episodes of the target."""
+"""Few-shot adaptation: fine-tune on exactly k episodes of the target."""
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
@@ -7,6 +7,7 @@ from gymnasium.vector import VectorEnv
 
 from sim2real.agents import Agent, Collector
 from sim2real.spec import Evaluate
+from sim2real.transfer.finetune import begin
 
 OnEpisode = Callable[[int], None]
 
@@ -23,32 +24,33 @@ def adapt(
 
     Shot 0 comes before any gradient step or change of statistics. The copy starts with an empty replay:
     it learns from the target alone, and acts as it explores (stochastically), as it would have to there.
+    The first `warm_episodes` are collected by the policy as it was, and earn no updates (WSRL, Zhou et al.
+    2024, arXiv 2412.07762); they are target episodes like all others.
 
     Args:
         agent: The trained agent; it stays as it is.
         env: One world of the target.
         shots: Numbers of target episodes, in any order.
-        settings: How to adapt: `finetune` and `updates_per_step`.
+        settings: How to adapt: `finetune` and what follows it.
         seed: Seed of the target episodes and of the copy's exploration.
         on_episode: Called after each target episode with their number so far.
 
     Yields:
         (k, the copy after k episodes, target steps taken until then).
     """
-    changes = {
-        "trainable": settings.finetune,
-        "updates_per_step": settings.updates_per_step,
-        "learning_starts": 0,
-    }
-    copy = agent.clone(changes, seed=seed, keep_replay=False)
+    learner = behaviour = begin(agent, settings, seed)
+    if settings.warm_episodes:
+        learner = behaviour.clone({"updates_per_step": 0.0})
     collector = Collector(env, seed)
     episodes = 0
     for k in sorted(set(shots)):
         while episodes < k:
-            copy.observe(collector.step(copy.act(collector.obs)))
-            copy.update()
+            learner.observe(collector.step(behaviour.act(collector.obs)))
+            learner.update()
             ended = len(collector.pop_episodes())
             episodes += ended
             if ended and on_episode is not None:
                 on_episode(episodes)
-        yield k, copy, collector.steps
+            if ended and episodes == settings.warm_episodes:
+                learner = behaviour = learner.clone({"updates_per_step": settings.updates_per_step})
+        yield k, learner, collector.steps

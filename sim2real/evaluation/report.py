@@ -54,8 +54,9 @@ def headline(result: dict[str, Any]) -> str:
     targets = result["targets"]
     worst = min(targets, key=lambda name: targets[name]["shots"]["0"]["iqm"])
     zero = targets[worst]["shots"]["0"]
+    how = "untrained" if result["settings"].get("finetune") == "scratch" else "zero-shot"
     text = (
-        f"Return is {nominal:.0f} on nominal dynamics and, zero-shot, falls to {zero['iqm']:.0f} "
+        f"Return is {nominal:.0f} on nominal dynamics and, {how}, falls to {zero['iqm']:.0f} "
         f"on the hardest of {len(targets)} targets ({worst})."
     )
     best_k = max(targets[worst]["shots"], key=int)
@@ -64,6 +65,9 @@ def headline(result: dict[str, Any]) -> str:
         low, high = few["ci95"]
         plural = "s" if best_k != "1" else ""
         text += f" After {best_k} episode{plural} there it is {few['iqm']:.0f} [{low:.0f}, {high:.0f}]."
+        if "retention" in few:
+            before = result["source"]["shots"]["0"]["iqm"]
+            text += f" On the source it is then {few['retention']['iqm']:.0f}, before {before:.0f}."
     baseline = result["policies"].get("baseline")
     if baseline:
         text += f" Without randomization in training it would be {baseline[worst]['iqm']:.0f} zero-shot."

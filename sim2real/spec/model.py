@@ -5,7 +5,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo, field_validator
 from pydantic_core import PydanticCustomError
 
 from randomizers import Term
@@ -61,6 +61,11 @@ class Train(_Section):
     )
 
 
+Finetune = Literal[
+    "all", "last_layer", "last_2", "last_3", "last_4", "last_5", "bias", "progressive", "residual", "scratch"
+]
+
+
 class Evaluate(_Section):
     """How to evaluate."""
 
@@ -69,10 +74,29 @@ class Evaluate(_Section):
         default=(0, 1, 5), min_length=1, description="target episodes to fine-tune on before evaluating"
     )
     seed: Count = Field(default=1_000, ge=0, lt=2**31, description="seed of the evaluation episodes")
-    finetune: Literal["all", "last_layer"] = Field(
-        default="all", description="what few-shot adaptation may change"
+    finetune: Finetune = Field(
+        default="all",
+        description="what few-shot adaptation may change: all, the last n layers, or biases and gains; or "
+        "what it adds to the frozen policy: a progressive column or a residual; scratch is a control",
     )
     updates_per_step: Number = Field(default=1.0, gt=0, description="gradient updates for each target step")
+    warm_episodes: Count = Field(
+        default=0, ge=0, description="first target episodes, of all shots, that the policy only collects"
+    )
+    reset_temperature: bool = Field(
+        default=False, description="start adaptation from the learner's initial temperature, not the last one"
+    )
+    retention: bool = Field(default=False, description="also measure each adapted policy on the source")
+
+    @field_validator("warm_episodes")
+    @classmethod
+    def _leave_some_to_adapt_on(cls, warm: int, info: ValidationInfo) -> int:
+        most = max(info.data.get("shots", (0,)))
+        if 0 < most <= warm:
+            raise ValueError(
+                f"must be below the most shots, {most}, or nothing is ever learned; given {warm}"
+            )
+        return warm
 
 
 class Target(_Section):

@@ -93,19 +93,21 @@ def test_shot_zero_is_the_saved_checkpoint_in_a_fresh_process(run, result):
     assert json.loads(fresh.stdout) == result["targets"]["heavy"]["shots"]["0"]["episodes"]
 
 
-@pytest.mark.parametrize("finetune", ["all", "last_layer"])
+@pytest.mark.parametrize("finetune", ["all", "last_layer", "progressive", "residual", "bias"])
 def test_adaptation_takes_exactly_k_episodes_and_leaves_the_agent_alone(run, finetune):
     bundle = reload(run)
     agent, _ = trained_agent(run)
     before = weights(agent)
     env = make_worlds("Hopper-v5", {}, bundle.program, 1, fixed(bundle.targets["heavy"].v))
     settings = bundle.spec.evaluate.model_copy(update={"finetune": finetune})
+    obs = np.random.default_rng(0).normal(size=(5, 11))
     ended: list[int] = []
     stages = []
     for k, copy, used in adapt(agent, env, (2, 0, 1), settings, 7, ended.append):
         stages.append((k, weights(copy), used, len(ended)))
+        if k == 0:
+            assert np.array_equal(copy.act(obs, deterministic=True), agent.act(obs, deterministic=True))
     assert [(k, episodes) for k, _, _, episodes in stages] == [(0, 0), (1, 1), (2, 2)]
-    assert same(before, stages[0][1])
     assert same(before, weights(agent))
     assert not same(stages[0][1], stages[2][1])
     assert env.episodes[0] == 2  # the third episode has only begun
@@ -291,6 +293,63 @@ def test_one_job_gives_what_many_give(run, result):
     bundle = reload(run)
     alone = adapt_to(run, bundle.targets["laggy"], bundle.spec.evaluate)
     assert alone == result["targets"]["laggy"]["shots"]
+
+
+def test_retention_is_the_source_return_of_each_adapted_policy(run, result):
+    bundle = reload(run)
+    chosen = bundle.spec.evaluate.model_copy(update={"retention": True, "shots": (0, 1)})
+    found = adapt_to(run, bundle.targets["heavy"], chosen)
+    before, after = found["0"]["retention"], found["1"]["retention"]
+    assert before["episodes"] == result["source"]["shots"]["0"]["episodes"]
+    assert after["episodes"] != before["episodes"]
+    assert len(after["episodes"]) == 4
+    assert after["target_steps_used"] == found["1"]["target_steps_used"] > 0
+    # Nothing else about the adaptation depends on whether it is measured.
+    for k in ("0", "1"):
+        told = {key: value for key, value in found[k].items() if key != "retention"}
+        assert told == result["targets"]["heavy"]["shots"][k]
+
+
+def test_evaluation_names_the_mode_and_keeps_retention_beside_the_rest(tmp_path):
+    run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200"))
+    request = Request(("heavy",), shots=(0, 1), episodes=2, finetune="scratch", retention=True)
+    found = evaluate(run, request, Progress.silent())
+    assert json.loads(run.evaluation.read_text()) == json.loads(json.dumps(found))
+    assert found["settings"]["finetune"] == "scratch"
+    heavy = found["targets"]["heavy"]["shots"]
+    assert list(heavy) == ["0", "1"]
+    agent, _ = trained_agent(run)
+    domains = fixed(reload(run).targets["heavy"].v)
+    own = run_episodes(agent, worlds(reload(run), 2, domains), 1000)
+    assert heavy["0"]["episodes"] != pytest.approx(
+        own.returns.tolist(), rel=1e-3
+    )  # scratch's shot 0 is that of a fresh agent
+    assert heavy["0"]["retention"]["episodes"] != found["source"]["shots"]["0"]["episodes"]
+    assert "untrained, falls to" in headline(found)
+    assert f"On the source it is then {heavy['1']['retention']['iqm']:.0f}, before" in headline(found)
+    assert "heavy" in table(found)
+    assert write_report(run).exists()
+
+    plain = evaluate(run, Request(("heavy",), shots=(0,), episodes=2, retention=True), Progress.silent())
+    zero = plain["targets"]["heavy"]["shots"]["0"]
+    # A batch of several places may round small networks otherwise than one place alone.
+    assert zero["episodes"] == pytest.approx(own.returns.tolist(), rel=1e-5)
+    assert zero["retention"] == plain["source"]["shots"]["0"]
+
+
+def test_requests_that_cannot_be_are_refused_with_the_nearest_word(run):
+    spec = reload(run).spec.evaluate
+    with pytest.raises(RunError, match=r"evaluate.finetune: must be .* did you mean 'progressive'\?"):
+        Request(finetune="progresive").settings(spec)
+    warm = spec.model_copy(update={"warm_episodes": 1})
+    with pytest.raises(RunError, match=r"evaluate\.warm_episodes: must be below the most shots, 1"):
+        Request(shots=(0, 1)).settings(warm)
+    assert Request(shots=(0,), finetune="bias").settings(warm).finetune == "bias"
+
+
+def test_a_mode_that_does_not_fit_is_refused_before_anything_is_evaluated(run):
+    with pytest.raises(ValueError, match="last_3: a network of this agent has only 2 layers"):
+        evaluate(run, Request(finetune="last_3"), None)
 
 
 def test_the_table_and_the_headline_say_what_was_found(result):

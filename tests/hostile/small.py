@@ -298,7 +298,7 @@ RUNS = {
     "agent_batch_fraction": (agent("{batch_size: 1.5}"), "a whole number"),
     "shots_nested": (evaluate("{shots: [[1]]}"), "a whole number"),
     "shots_null": (evaluate("{shots: [null]}"), "a whole number"),
-    "finetune_list": (evaluate("{finetune: [all]}"), "'all' or 'last_layer'"),
+    "finetune_list": (evaluate("{finetune: [all]}"), "must be 'all', 'last_layer'"),
     "updates_infinite": (evaluate("{updates_per_step: .inf}"), "finite number"),
 }
 # name → (assignment, words); all on a spec that is right

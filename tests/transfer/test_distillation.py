@@ -238,6 +238,18 @@ def test_few_shot_adaptation_learns_from_reward(pupil, finetune):
     assert tree_equal(pupil.state_dict(), before)
 
 
+@pytest.mark.parametrize("finetune", ["progressive", "residual", "last_2", "bias", "scratch"])
+def test_a_student_takes_every_mode_of_fine_tuning(pupil, finetune):
+    found = {
+        k: copy.act(points().numpy(), True)
+        for k, copy, _ in adapt(pupil, Identity(1), (0, 60), Evaluate(finetune=finetune), seed=3)
+    }
+    own = pupil.act(points().numpy(), True)
+    # Its policy goes on from the teacher's statistics of observations, which is exact but for rounding.
+    assert np.allclose(found[0], own, atol=1e-4) == (finetune != "scratch")
+    assert not np.allclose(found[60], found[0], atol=1e-4)
+
+
 def test_a_student_can_teach(pupil):
     second = student(pupil, lr=3e-3)
     taught(second, 2_000)

@@ -47,7 +47,8 @@ def measure(rows: list[Row], mode: Mode, file: Path | None) -> int:
             outcome = row.run(mode)
         except Exception as error:
             traceback.print_exc()
-            outcome, broken = Outcome([Figure(row.what, missing=f"{type(error).__name__}: {error}")]), True
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            outcome, broken = Outcome([Figure(row.what, missing=reason)]), True
         for figure in outcome.figures:
             print(f"  {figure.what:<64} {figure.show():<28} {figure.show_bar():<10} {figure.verdict}")
         others = company.share()

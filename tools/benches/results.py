@@ -87,7 +87,8 @@ def from_json(plain: dict[str, Any]) -> Figure:
 def summarize(mode: Mode) -> str:
     """Write the overview of all rows measured so far, from their files, and return its table.
 
-    After a full run what has a bar also goes between README's markers `bench`, where there are any.
+    After a full run what has a bar, or is missing, also goes between README's markers `bench`, where there
+    are any.
     """
     where = folder(mode)
     files = [where / f"{row.name}.json" for row in ROWS]
@@ -95,7 +96,8 @@ def summarize(mode: Mode) -> str:
     table = markdown(overview(records))
     (where / "README.md").write_text(_page(records, table))
     if not mode.quick:
-        into_readme("bench", markdown([line for line in overview(records) if line["bar"]]))
+        shown = [line for line in overview(records) if line["bar"] or "missing" in line[""]]
+        into_readme("bench", markdown(shown))
     return table
 
 

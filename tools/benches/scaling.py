@@ -96,7 +96,7 @@ def fifty() -> Terms:
         "mass": bodies, "damping": joints, "motor_strength": motors, "friction": bodies, "stiffness": joints,
         "armature": joints, "center_of_mass": bodies, "gear": motors,
     }  # fmt: skip
-    operation = {"center_of_mass": {"add": ["-5 mm", "5 mm"]}}
+    operation = {"center_of_mass": {"x": ["-5 mm", "5 mm"]}}
     terms: Terms = {
         f"{kind} {name}": {"type": kind, "select": name, **operation.get(kind, {"scale": [0.9, 1.1]})}
         for kind, names in kinds.items()

@@ -25,17 +25,28 @@ class Course:
         spec: The spec file whose source is trained on.
         seed: Seed of the learner.
         core: The core that it has to itself.
-        budget: When it ends [s].
+        budget: When it ends [s], if what is wanted has been reached.
+        patience: When it ends at the latest [s].
+        wanted: The mean return that is waited for after the budget.
         every: Time between evaluations [s].
         out: Where the curve goes; it appears when it is complete.
     """
 
     def __init__(
-        self, task: str, spec: str, seed: int, core: int, budget: float, every: float, out: str
+        self,
+        task: str,
+        spec: str,
+        seed: int,
+        core: int,
+        budget: float,
+        patience: float,
+        wanted: float,
+        every: float,
+        out: str,
     ) -> None:
         os.sched_setaffinity(0, {core})
         self.spec, self.seed, self.out = spec, seed, Path(out)
-        self._budget, self._every = budget, every
+        self._budget, self._patience, self._wanted, self._every = budget, patience, wanted, every
         self._exam: Any = make_vector(task, EPISODES, spec, seed=EXAM_SEED, threads=1)
         self._rows: list[dict[str, float]] = []
         self._due, self._examining = 0.0, np.zeros(2)
@@ -62,7 +73,8 @@ class Course:
             dict(zip(COLUMNS, (seconds, wall, env_steps, updates, self._examine(policy)), strict=True))
         )
         self._examining += self._now() - now
-        if seconds < self._budget:
+        reached = max(row["return"] for row in self._rows) >= self._wanted
+        if seconds < (self._budget if reached else self._patience):
             return True
         self._write()
         return False

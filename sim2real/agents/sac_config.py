@@ -90,6 +90,9 @@ class FastSACConfig(SACConfig):
     policy_updates: PositiveInt = Field(
         1, description="Actor updates at each visit; equal to policy_delay it catches up fully."
     )
+    n_step: PositiveInt = Field(
+        3, description="Transitions whose rewards are summed before a critic is asked for the rest."
+    )
     tau: float = Field(0.05, gt=0, le=1, description="Step of the target critics per update.")
     critic_layernorm: bool = Field(
         True, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."

@@ -13,11 +13,12 @@ from benches.learning import TASKS, Job, run_all
 
 SEEDS = range(3)
 # Share of a task's budget.
-SHARES = {"cheetah": 1 / 6, "pusher": 1 / 6}
+SHARES = {"cheetah": 1 / 6, "hopper": 1 / 6, "pusher": 1 / 6}
 # What is changed, and how.
 CHANGES: dict[str, tuple[str, ...]] = {
     "the default preset": (),
-    "three-step returns": ("train.agent.n_step=3",),
+    "one-step returns": ("train.agent.n_step=1",),
+    "five-step returns": ("train.agent.n_step=5",),
     "slow targets (tau 0.005)": ("train.agent.tau=0.005",),
     "no layer normalization": ("train.agent.critic_layernorm=false",),
     "16 worlds": ("train.num_envs=16",),

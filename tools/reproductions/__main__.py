@@ -4,25 +4,37 @@ Training is resumable: an interrupted reproduction goes on where it stopped.
 """
 
 import argparse
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 from reproductions.demo import demo
 from reproductions.sac import sac
+from reproductions.torso import torso
 
-REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"sac": sac, "demo": demo}
+REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"sac": sac, "demo": demo, "torso": torso}
 
 
 def main() -> None:
     """Run one reproduction."""
+    from sim2real.runs import Interrupted, RunError
+    from sim2real.spec import SpecError
+
     parser = argparse.ArgumentParser(prog="tools/reproduce", description=__doc__)
     parser.add_argument("name", choices=sorted(REPRODUCTIONS), help="what to reproduce")
-    parser.add_argument("--seeds", type=int, default=3, help="seeds for each spec, from 0")
+    parser.add_argument("--seeds", type=int, help="seeds of each training, from 0 [5; 3 for sac]")
     parser.add_argument("--jobs", type=int, default=2, help="trainings at a time, one thread each")
-    parser.add_argument("--only", help="one spec of the set")
+    parser.add_argument("--only", help="one spec or training of the set")
+    parser.add_argument("--tables", action="store_true", help="only write tables, of the seeds there are")
     parser.add_argument("--run", type=Path, help="a finished run of tools/demo, not to train it again")
     arguments = parser.parse_args()
-    REPRODUCTIONS[arguments.name](arguments)
+    try:
+        REPRODUCTIONS[arguments.name](arguments)
+    except (RunError, SpecError) as error:
+        sys.exit(f"tools/reproduce: {error}")
+    except (KeyboardInterrupt, Interrupted):
+        print("\nstopped; the same command goes on", file=sys.stderr)
+        sys.exit(130)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,15 @@
 
 import argparse
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from reproductions.tables import RESULTS, insert, merge, write
-from reproductions.trainings import Training, run_all
+from reproductions.trainings import Cells, Job, Training, carry_out
 
-EPISODES = 20
+if TYPE_CHECKING:
+    from sim2real.runs import Run
+
+EPISODES, SEEDS = 20, 3
 
 
 @dataclass(frozen=True)
@@ -35,14 +39,21 @@ GATES = (
 def sac(arguments: argparse.Namespace) -> None:
     """Train the learning gates of SAC over several seeds; write curves, a summary and README's table."""
     gates = [gate for gate in GATES if arguments.only in (None, gate.spec)]
-    jobs = [(gate, Training("sac", gate.spec, seed)) for gate in gates for seed in range(arguments.seeds)]
-    run_all([training for _, training in jobs], arguments.jobs)
+    seeds = range(0 if arguments.tables else arguments.seeds or SEEDS)
+    jobs = [(gate, Training("sac", f"sac/{gate.spec}", seed)) for gate in gates for seed in seeds]
+    for _ in carry_out([Job(training, _nothing) for _, training in jobs], arguments.jobs):
+        pass
     summary = RESULTS / "sac" / "summary.csv"
     rows = merge(summary, [score(gate, training) for gate, training in jobs])
     write(summary, rows)
     table = gate_table(rows)
     print(table)
     insert("sac", table)
+
+
+def _nothing(run: "Run") -> Cells:
+    del run
+    return {}
 
 
 def gate_table(rows: list[dict[str, str]]) -> str:

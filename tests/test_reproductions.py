@@ -122,10 +122,30 @@ def test_the_shares_of_the_torso_table_are_those_of_the_worst_mass():
     assert torso.worst_ratio(ensemble, light, heavy) == 4.0
 
 
+def test_visits_count_the_nearest_goal_of_rollouts_that_reached_one():
+    goals = importlib.import_module("reproductions.goals")
+    places = np.array([[1.0, 0.0], [0.9, 0.1], [-1.0, 0.2], [-1.0, 0.0]])
+    at, success = np.array([[1.0, 0.0], [-1.0, 0.0]]), np.array([True, True, True, False])
+    assert goals.shares_of(places, at, success).tolist() == [0.5, 0.25]
+
+
+def test_a_corridor_is_passed_at_the_first_shot_that_shows_it():
+    entropy = importlib.import_module("reproductions.entropy")
+    shots, returns = entropy.CORRIDOR_SHOTS, np.full((1, 3, len(entropy.CORRIDOR_SHOTS)), 2.0)
+    returns[0, 0, 0], returns[0, 1, 3:5] = 6.0, 5.0
+    assert entropy.times(returns).tolist() == [[0, shots[3], shots[-1]]]
+
+
+def test_the_time_in_a_corridor_is_compared_by_its_mean_over_seeds():
+    entropy = importlib.import_module("reproductions.entropy")
+    soft, hard = np.array([[0.0, 2.0, 4.0], [0.0, 4.0, 4.0]]), np.array([[0.0, 10.0, 0.0], [0.0, 2.0, 0.0]])
+    assert entropy.faster(soft, hard).tolist() == [0.0, 0.5, np.inf]
+
+
 def test_every_training_of_every_study_can_be_loaded():
     main = importlib.import_module("reproductions.__main__")
-    study = importlib.import_module("reproductions.study")
-    for study in (one for one in main.REPRODUCTIONS.values() if isinstance(one, study.Study)):
+    kind = importlib.import_module("reproductions.study").Study
+    for study in (one for one in main.REPRODUCTIONS.values() if isinstance(one, kind)):
         jobs = study.jobs(0)
         names = [job.training.name for job in jobs]
         assert len(set(names)) == len(names), study.name

@@ -40,6 +40,7 @@ NATIVE = (
     "AdroitHandDoor-v1",
     "AdroitHandDoorSparse-v1",
     "PointGoals-v0",
+    "PointCorridors-v0",
 )
 
 

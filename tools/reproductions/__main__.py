@@ -9,10 +9,18 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reproductions.demo import demo
+from reproductions.entropy import entropy
+from reproductions.goals import goals
 from reproductions.sac import sac
 from reproductions.torso import torso
 
-REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"sac": sac, "demo": demo, "torso": torso}
+REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sac": sac,
+    "demo": demo,
+    "torso": torso,
+    "goals": goals,
+    "entropy": entropy,
+}
 
 
 def main() -> None:

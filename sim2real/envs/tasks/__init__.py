@@ -3,6 +3,7 @@
 from sim2real.envs.task import Task
 from sim2real.envs.tasks.adroit import AdroitHandDoor
 from sim2real.envs.tasks.ant import Ant
+from sim2real.envs.tasks.corridors import PointCorridors
 from sim2real.envs.tasks.fetch import FetchReach
 from sim2real.envs.tasks.fetch_objects import FetchPickAndPlace, FetchPush, FetchSlide
 from sim2real.envs.tasks.humanoid import Humanoid
@@ -30,6 +31,7 @@ TASKS: dict[str, type[Task]] = {
     "FetchPickAndPlace-v4": FetchPickAndPlace,
     "AdroitHandDoor-v1": AdroitHandDoor,
     "PointGoals-v0": PointGoals,
+    "PointCorridors-v0": PointCorridors,
 }
 
 __all__ = [
@@ -46,6 +48,7 @@ __all__ = [
     "InvertedDoublePendulum",
     "InvertedPendulum",
     "MjcfTask",
+    "PointCorridors",
     "PointGoals",
     "Pusher",
     "Reacher",

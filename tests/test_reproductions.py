@@ -151,3 +151,22 @@ def test_every_training_of_every_study_can_be_loaded():
         assert len(set(names)) == len(names), study.name
         for job in jobs:
             assert len(job.training.digest()) == 12
+
+
+def test_what_fine_tuning_is_worth_is_read_from_the_curves_of_each_seed(results, trainings, tmp_path):
+    finetune = importlib.import_module("reproductions.finetune")
+    kept, scratch = results.Results(tmp_path), (0.0, 0.0, 0.0, 0.0, 50.0)
+    curves = {"all": (50.0, 60.0, 79.0, 80.0, 100.0), finetune.SCRATCH: scratch}
+    cells = {
+        (mode, str(k)): value
+        for mode in finetune.MODES
+        for k, value in zip(finetune.SHOTS, curves.get(mode, scratch), strict=True)
+    }
+    cells |= {("all", "retention"): 0.5, (finetune.NATIVE, "0"): 100.0, (finetune.RANDOM, "0"): 0.0}
+    kept.add(trainings.Training("small", "small/goals", 0), outcome(trainings, "d", cells))
+    worth = finetune.gains(kept)
+    # Areas: 55 + 69.5 + 3 * 79.5 + 5 * 90 against 5 * 25.
+    assert worth["all"].tolist() == [[50.0, pytest.approx(813 / 125), 5.0, 0.5]]
+    assert worth[finetune.SCRATCH][0, :3].tolist() == [0.0, 1.0, np.inf]
+    assert finetune.solved(worth["all"][:, 2]) == "5 (1 of 1 seeds)"
+    assert finetune.solved(worth[finetune.SCRATCH][:, 2]) == "0 of 1 seeds"

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from reproductions.demo import demo
 from reproductions.entropy import entropy
+from reproductions.finetune import finetune
 from reproductions.goals import goals
 from reproductions.sac import sac
 from reproductions.torso import torso
@@ -19,6 +20,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "demo": demo,
     "torso": torso,
     "goals": goals,
+    "finetune": finetune,
     "entropy": entropy,
 }
 

@@ -11,10 +11,12 @@ from sim2real.agents.registry import AGENTS, make_agent
 from sim2real.agents.sac import SAC
 from sim2real.agents.sac_config import CrossQConfig, FastSACConfig, SACConfig, SoftQConfig
 from sim2real.agents.soft_q import SoftQ
+from sim2real.agents.tqc import TQC
 
 __all__ = [
     "AGENTS",
     "SAC",
+    "TQC",
     "Agent",
     "Collector",
     "Composed",

@@ -74,12 +74,16 @@ class ActorCritic(OffPolicy):
         """
         action, log_prob = self.actor.sample(features, self._generator)
         alpha = self.log_alpha.detach().exp()
-        loss = (alpha * log_prob - self.critic(features, action).amin(0)).mean()
+        loss = (alpha * log_prob - self._value(features, action)).mean()
         self._optimizers["actor"].descend(loss)
         excess = log_prob.detach().mean() + self.target_entropy
         if self.config.temperature == "auto":
             self._optimizers["alpha"].descend(-self.log_alpha * excess)
         self._note(actor_loss=loss, entropy=self.target_entropy - excess, alpha=alpha)
+
+    def _value(self, features: Tensor, action: Tensor) -> Tensor:
+        """Return what the critics think of actions `(n, act)`, as the actor is to believe it `(n,)`."""
+        return self.critic(features, action).amin(0)
 
     def _learner_state(self) -> dict[str, Any]:
         return {**super()._learner_state(), "log_alpha": self.log_alpha.detach().clone()}

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from sim2real.agents.actor_critic import ActorCritic
-from sim2real.agents.networks import BatchNormCritic
+from sim2real.agents.critics import BatchNormCritic
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import CrossQConfig
 

@@ -20,6 +20,7 @@ from sim2real.agents.sac_config import (
     SoftQConfig,
 )
 from sim2real.agents.soft_q import SoftQ
+from sim2real.agents.tqc import TQC
 
 
 class Entry(NamedTuple):
@@ -30,7 +31,7 @@ class Entry(NamedTuple):
 
 
 AGENTS: dict[str, Entry] = {
-    "fast_sac": Entry(SAC, FastSACConfig),
+    "fast_sac": Entry(TQC, FastSACConfig),
     "sac": Entry(SAC, SACConfig),
     "crossq": Entry(CrossQ, CrossQConfig),
     "soft_q": Entry(SoftQ, SoftQConfig),

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from sim2real.agents.actor_critic import ActorCritic
-from sim2real.agents.networks import Critic
+from sim2real.agents.critics import Critic
 from sim2real.agents.optimizer import flatten
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import SACConfig
@@ -20,11 +20,16 @@ class SAC(ActorCritic):
 
     config: SACConfig
 
+    @property
+    def _quantiles(self) -> int:
+        return 1
+
     def _make_critics(self) -> dict[str, nn.Module]:
         """Make the critics, and targets that trail them."""
         config = self.config
         sizes = self.layout.size, self.action_space.shape[0], config.critic_hidden
-        critic = Critic(*sizes, self._generator, layernorm=config.critic_layernorm)
+        own = {"layernorm": config.critic_layernorm, "quantiles": self._quantiles}
+        critic = Critic(*sizes, self._generator, **own)
         self.critic = self._ready("critic", critic)
         self.target = copy.deepcopy(self.critic)
         self._target_vector = flatten(trained(self.target))

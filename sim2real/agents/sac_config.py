@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, PositiveInt
+from pydantic import BaseModel, ConfigDict, Field, PositiveInt, model_validator
 
 Widths = tuple[PositiveInt, ...]
 Trainable = Literal["all", "last_layer", "last_2", "last_3", "last_4", "last_5", "bias"]
@@ -77,7 +77,7 @@ class SACConfig(ActorCriticConfig):
 
 
 class FastSACConfig(SACConfig):
-    """Soft actor-critic with settings for many worlds and few updates: the default.
+    """Soft actor-critic with truncated quantile critics, for many worlds and few updates: the default.
 
     `tools/bench learning` measures it against others' defaults, `tools/bench ablation` each of its choices.
     """
@@ -97,6 +97,19 @@ class FastSACConfig(SACConfig):
     critic_layernorm: bool = Field(
         True, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
     )
+    quantiles: PositiveInt = Field(5, description="Quantiles of the return that each of two critics learns.")
+    dropped_quantiles: int = Field(
+        1, ge=0, description="Highest quantiles, for each critic, of which no target is made."
+    )
+
+    @model_validator(mode="after")
+    def _keep_some(self) -> Self:
+        if self.dropped_quantiles >= self.quantiles:
+            raise ValueError(
+                f"dropped_quantiles must be below quantiles, {self.quantiles}, or no target is left; "
+                f"given {self.dropped_quantiles}"
+            )
+        return self
 
 
 class CrossQConfig(ActorCriticConfig):

@@ -23,7 +23,8 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from sim2real.agents.networks import Critic, log_tanh_slope
+from sim2real.agents.critics import Critic
+from sim2real.agents.networks import log_tanh_slope
 from sim2real.agents.off_policy import OffPolicy
 from sim2real.agents.optimizer import flatten
 from sim2real.agents.replay import Batch

@@ -6,7 +6,7 @@ from typing import cast
 
 from torch import nn
 
-from sim2real.agents.networks import BatchNormCritic
+from sim2real.agents.critics import BatchNormCritic
 
 
 def layers(network: nn.Module) -> list[list[nn.Module]]:

@@ -15,7 +15,8 @@ from typing import cast
 import torch
 from torch import Tensor, nn
 
-from sim2real.agents.networks import Actor, BatchNorm, BatchNormCritic, Critic, linear
+from sim2real.agents.critics import BatchNorm, BatchNormCritic, Critic, last
+from sim2real.agents.networks import Actor, StackedLinear, linear
 from sim2real.agents.trainable import layers
 from sim2real.transfer.source import OnSource, SourceActor, another, silent
 
@@ -96,17 +97,16 @@ class ProgressiveCritic(nn.Module):
         super().__init__()
         self.source = source.requires_grad_(False)
         self.columns = Columns(source, generator)
-        self.head = silent(another(source.head, self.columns.widen, generator))
+        self.head = cast(StackedLinear, silent(another(source.head, self.columns.widen, generator)))
+
+    def quantiles(self, features: Tensor, action: Tensor) -> Tensor:
+        """Return the quantiles `(members, n, quantiles)` of actions `(n, act)` in [-1, 1]."""
+        source, both = self.columns(torch.cat((features, action), -1))
+        return last(source, self.source.head) + last(both, self.head)
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:
         """Return the values `(members, n)` of actions `(n, act)` in [-1, 1] at `(n, features)`."""
-        source, both = self.columns(torch.cat((features, action), -1))
-        return _value(source, self.source.head) + _value(both, self.head)
-
-
-def _value(x: Tensor, head: nn.Module) -> Tensor:
-    weight, bias = cast(Tensor, head.weight), cast(Tensor, head.bias)
-    return (x * weight.mT).sum(-1) + bias[..., 0]
+        return self.quantiles(features, action).mean(-1)
 
 
 class ProgressiveBatchNormCritic(nn.Module):

@@ -7,15 +7,8 @@ from torch import nn
 from torch.distributions import Independent, Normal, TransformedDistribution
 from torch.distributions.transforms import TanhTransform
 
-from sim2real.agents.networks import (
-    Actor,
-    BatchNormCritic,
-    Critic,
-    Normalizer,
-    PlainLayerNorm,
-    StackedLinear,
-    squashed_log_prob,
-)
+from sim2real.agents.critics import BatchNormCritic, Critic
+from sim2real.agents.networks import Actor, Normalizer, PlainLayerNorm, StackedLinear, squashed_log_prob
 
 
 def generator(seed=0):

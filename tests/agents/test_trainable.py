@@ -6,7 +6,8 @@ import torch
 from pydantic import ValidationError
 
 from sim2real.agents import AGENTS, make_agent
-from sim2real.agents.networks import Actor, BatchNormCritic, Critic, Normalizer
+from sim2real.agents.critics import BatchNormCritic, Critic
+from sim2real.agents.networks import Actor, Normalizer
 from sim2real.agents.trainable import freeze, layers, trained
 
 from .test_sac import LEARNERS, SPACES, learned

@@ -137,7 +137,8 @@ def test_the_new_columns_have_lateral_connections_of_the_right_size(source):
     learner = begin(source, settings("progressive"), 5)
     optimizers = {name: o.vector.numel() for name, o in learner._optimizers.items()}
     assert optimizers["actor"] == (2 + 1) * 16 + (2 * 16 + 1) * 16 + (2 * 16 + 1) * 4
-    critic = (4 + 1) * 16 + (2 * 16 + 1) * 16 + (2 * 16 + 1)
+    quantiles = getattr(learner.config, "quantiles", 1)
+    critic = (4 + 1) * 16 + (2 * 16 + 1) * 16 + (2 * 16 + 1) * quantiles
     gains = 2 * (4 + 16 + 16) if "target" not in learner.networks else 0
     assert optimizers["critic"] == 2 * (critic + gains)
     plain = begin(source, settings("residual"), 5)

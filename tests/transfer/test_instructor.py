@@ -85,7 +85,7 @@ def test_an_episode_stays_in_the_domain_it_began_in_and_is_reported_with_it(tmp_
     observe = instructor.curriculum.observe
     instructor.curriculum.observe = lambda ended: (heard.append(ended), observe(ended))
     versions = set()
-    for _ in range(150):
+    for _ in range(250):
         session.loop.step()
         for row, world in enumerate(heard[-1].worlds):
             drawn = program.values(heard[-1].q[row : row + 1])[0]

@@ -17,6 +17,18 @@ SHARES = {"cheetah": 1 / 6, "hopper": 1 / 6, "pusher": 1 / 6}
 # What is changed, and how.
 CHANGES: dict[str, tuple[str, ...]] = {
     "the default preset": (),
+    "one value a critic, the lesser counts (SAC)": (
+        "train.algorithm=sac",
+        "train.agent.actor_hidden=[128, 128]",
+        "train.agent.critic_hidden=[128, 128]",
+        "train.agent.critic_layernorm=true",
+        "train.agent.updates_per_step=0.125",
+        "train.agent.policy_updates=1",
+        "train.agent.n_step=3",
+        "train.agent.tau=0.05",
+    ),
+    "eight quantiles": ("train.agent.quantiles=8",),
+    "no quantile dropped": ("train.agent.dropped_quantiles=0",),
     "one-step returns": ("train.agent.n_step=1",),
     "five-step returns": ("train.agent.n_step=5",),
     "slow targets (tau 0.005)": ("train.agent.tau=0.005",),

@@ -13,7 +13,7 @@ from benches.learning import TASKS, Job, run_all
 
 SEEDS = range(3)
 # Share of a task's budget.
-SHARES = {"cheetah": 1 / 6, "hopper": 1 / 6, "pusher": 1 / 6}
+SHARES = {"cheetah": 1 / 4, "hopper": 1 / 3, "pusher": 1 / 4}
 # What is changed, and how.
 CHANGES: dict[str, tuple[str, ...]] = {
     "the default preset": (),

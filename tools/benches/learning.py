@@ -50,9 +50,9 @@ class Task:
 
 
 TASKS = {
-    "cheetah": Task("HalfCheetah-v5", 3000.0, 420.0, 900.0),
-    "hopper": Task("Hopper-v5", 2000.0, 600.0, 900.0),
-    "pusher": Task("Pusher-v5", -45.0, 120.0, 120.0),
+    "cheetah": Task("HalfCheetah-v5", 3000.0, 240.0, 900.0),
+    "hopper": Task("Hopper-v5", 2000.0, 300.0, 900.0),
+    "pusher": Task("Pusher-v5", -45.0, 60.0, 120.0),
 }
 PEERS = {"SB3": "stable_baselines3", "SBX": "sbx"}
 BARS = {"SB3": Bar(">=", 8.0), "SBX": Bar(">=", 6.0)}

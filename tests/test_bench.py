@@ -267,3 +267,35 @@ def test_an_update_is_counted_from_its_shapes():
     narrow, wide = hardware.count(16), hardware.count(64)
     assert narrow.launches == wide.launches > 100
     assert 5 < wide.flop / narrow.flop < 16
+
+
+def curve(*returns, step=10.0):
+    return [{"seconds": (i + 1) * step, "return": value} for i, value in enumerate(returns)]
+
+
+@pytest.fixture
+def learning():
+    return importlib.import_module("benches.learning")
+
+
+def test_time_to_a_return_is_compared_seed_by_seed_of_those_there_are(learning):
+    curves = {
+        ("pusher", learning.OURS, 0): curve(-60.0, -40.0),
+        ("pusher", "SB3", 0): curve(-60.0, -50.0, -50.0, -40.0),
+        ("pusher", learning.OURS, 1): curve(-40.0),
+    }
+    time, ahead = learning.compare(curves, "pusher", "SB3", range(5))
+    assert (time.value, time.verdict, time.note) == (2.0, "missed", "1 of 5 seeds so far.")
+    assert ahead.value == -50.0 + 50.0
+
+
+def test_a_peer_that_never_gets_there_gives_a_lower_bound_and_none_a_gap(learning):
+    curves = {
+        ("pusher", learning.OURS, 0): curve(-40.0),
+        ("pusher", "SBX", 0): curve(*[-60.0] * 12),
+    }
+    time, _ = learning.compare(curves, "pusher", "SBX", range(1))
+    assert (time.value, time.verdict) == (12.0, "reached") and "(lower bound)" in time.what
+    assert "did not get there within 120 s in 1 of them" in time.note
+    (missing,) = learning.compare(curves, "pusher", "SB3", range(1))
+    assert missing.missing == "no seed yet"

@@ -18,6 +18,9 @@ def main(words: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tools/bench", description=__doc__)
     parser.add_argument("name", nargs="*", help="rows to measure; without one, all but those by name only")
     parser.add_argument("--quick", action="store_true", help="shortened: all rows in under three minutes")
+    parser.add_argument(
+        "--tables", action="store_true", help="train nothing: write what committed curves say"
+    )
     parser.add_argument("--list", action="store_true", help="list the rows, and measure nothing")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write everything to one JSON file too")
     arguments = parser.parse_args(words)
@@ -29,7 +32,7 @@ def main(words: list[str] | None = None) -> int:
         rows = chosen(arguments.name)
     except ValueError as error:
         parser.error(str(error))
-    mode = Mode.shortened() if arguments.quick else Mode()
+    mode = Mode.shortened() if arguments.quick else Mode(tables=arguments.tables)
     return measure(rows, mode, arguments.json)
 
 

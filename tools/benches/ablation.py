@@ -62,21 +62,31 @@ def ablation(mode: Mode) -> Outcome:
         )
         for task, change, seed in product(SHARES, CHANGES, seeds)
     }
-    run_all([job for job in jobs.values() if not job.file.exists()])
+    if not mode.tables:
+        run_all([job for job in jobs.values() if not job.file.exists()])
     table, figures = [], []
     for change in CHANGES:
         row = {"change": change}
         for task in SHARES:
-            reached = [last(jobs[task, change, seed]) for seed in seeds]
-            shown = ", ".join(f"{value:.0f}" for value in reached)
-            row[f"{task}, mean after {TASKS[task].budget * SHARES[task] * factor:g} s"] = (
-                f"{statistics.fmean(reached):.0f} ({shown})"
-            )
-            figures.append(
-                Figure(f"{task}: {change}", statistics.fmean(reached), min(reached), max(reached), "")
-            )
+            done = [job for seed in seeds if (job := jobs[task, change, seed]).file.exists()]
+            reached = [last(job) for job in done]
+            seconds = TASKS[task].budget * SHARES[task] * factor
+            row[f"{task}, mean after {seconds:g} s"] = _shown(reached)
+            figures.append(_figure(f"{task}: {change}", reached))
         table.append(row)
     return Outcome(figures, table)
+
+
+def _shown(reached: list[float]) -> str:
+    """Return a mean over seeds, and each of them."""
+    each = ", ".join(f"{value:.0f}" for value in reached)
+    return f"{statistics.fmean(reached):.0f} ({each})" if reached else ""
+
+
+def _figure(what: str, reached: list[float]) -> Figure:
+    if not reached:
+        return Figure(what, unit="", missing="no seed yet")
+    return Figure(what, statistics.fmean(reached), min(reached), max(reached), "")
 
 
 def slug(change: str) -> str:

@@ -98,11 +98,13 @@ class Mode:
         quick: A shortened run, whose numbers are for a look only.
         rounds: Paired rounds.
         window: Least time [s] of one entrant in one round.
+        tables: Train nothing: say what the curves that there are say.
     """
 
     quick: bool = False
     rounds: int = 7
     window: float = 1.0
+    tables: bool = False
 
     @classmethod
     def shortened(cls) -> "Mode":

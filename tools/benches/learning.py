@@ -57,7 +57,7 @@ TASKS = {
 PEERS = {"SB3": "stable_baselines3", "SBX": "sbx"}
 BARS = {"SB3": Bar(">=", 8.0), "SBX": Bar(">=", 6.0)}
 EXAMS = 100
-"""Evaluations of one training."""
+"""Evaluations within a budget."""
 
 
 def learning(mode: Mode) -> Outcome:
@@ -69,8 +69,9 @@ def learning(mode: Mode) -> Outcome:
     }
     learners = [OURS, *(name for name in PEERS if name not in missing)]
     jobs = [Job(folder, *job, share) for job in product(TASKS, learners, seeds)]
-    run_all([job for job in jobs if not job.file.exists()])
-    curves = {(job.task, job.learner, job.seed): job.curve() for job in jobs}
+    if not mode.tables:
+        run_all([job for job in jobs if not job.file.exists()])
+    curves = {(job.task, job.learner, job.seed): job.curve() for job in jobs if job.file.exists()}
     figures = [
         figure
         for task, peer in product(TASKS, PEERS)
@@ -130,7 +131,7 @@ class Job:
             "budget": budget,
             "patience": patience * self.share,
             "wanted": task.wanted,
-            "every": budget / EXAMS,
+            "every": task.budget / EXAMS,
             "out": str(self.file),
         }
         library = PEERS.get(self.learner)
@@ -185,8 +186,9 @@ Curves = dict[tuple[str, str, int], Curve]
 def compare(curves: Curves, task: str, peer: str, seeds: range) -> Iterator[Figure]:
     """Yield how many times as long a peer takes as we do, and who is ahead when the time is up."""
     wanted, budget, patience = TASKS[task].wanted, TASKS[task].budget, TASKS[task].patience
+    paired = [seed for seed in seeds if {(task, OURS, seed), (task, peer, seed)} <= set(curves)]
     ratios, short, ahead = [], 0, []
-    for seed in seeds:
+    for seed in paired:
         ours, theirs = curves[task, OURS, seed], curves[task, peer, seed]
         mine, other = reached(ours, wanted), reached(theirs, wanted)
         short += other is None
@@ -195,9 +197,13 @@ def compare(curves: Curves, task: str, peer: str, seeds: range) -> Iterator[Figu
             (other or theirs[-1]["seconds"]) / mine if mine else (other or 0.0) / ours[-1]["seconds"]
         )
         ahead.append(final(ours, budget) - final(theirs, budget))
-    note = f"{peer} did not get there within {patience:g} s in {short} of {len(seeds)} seeds" if short else ""
+    note = f"{len(paired)} of {len(seeds)} seeds so far. " if len(paired) < len(seeds) else ""
+    note += f"{peer} did not get there within {patience:g} s in {short} of them." if short else ""
     what = f"{task}: time to {wanted:g} against {peer}{' (lower bound)' if short else ''}"
-    yield Figure(what, *spread(ratios), "x", BARS[peer], note)
+    if not paired:
+        yield Figure(what, bar=BARS[peer], missing="no seed yet")
+        return
+    yield Figure(what, *spread(ratios), "x", BARS[peer], note.strip())
     what = f"{task}: our return after {budget:g} s less that of {peer}"
     yield Figure(what, *spread(ahead), "", Bar(">=", 0.0))
 

@@ -15,6 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from sim2real.agents import AGENTS, Agent, Loop, make_agent
 from sim2real.envs import nominal_model
+from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import fixed
 from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
@@ -25,7 +26,7 @@ from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_ru
 from sim2real.spec import Bundle, Catalog, load
 from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
 from sim2real.transfer.distillation import Distillation
-from sim2real.transfer.registry import METHODS, make_method
+from sim2real.transfer.registry import METHODS, history_of, make_method
 
 Part = Literal["policy", "baseline"]
 CATALOG = Catalog(
@@ -145,7 +146,7 @@ class Session:
         self.track: Track = run.policy if part == "policy" else run.baseline
         settings = self.bundle.spec.train
         self.env = training_env(self.bundle, part)
-        overlap = isinstance(self.env, TaskVectorEnv)
+        overlap = isinstance(self.env.unwrapped, TaskVectorEnv)
         self.instructor = instructor_of(self.bundle, self.env, part)
         agent = fresh_agent(self.bundle, self.env)
         self.loop = Loop(agent, self.env, settings.seed, overlap, self.instructor)
@@ -187,7 +188,7 @@ class Session:
         own = isinstance(env, TaskVectorEnv)
         state = {"loop": self.loop.state_dict(), "step": self.loop.steps, "reported": self._reported}
         state["instructor"] = self.instructor.state_dict() if self.instructor else None
-        self.track.save(state | {"env": env.state_dict() if own else None})
+        self.track.save(state | {"env": _stateful(self.env).state_dict() if own else None})
         self._saved = self.loop.steps
         if own and env.failures:
             write_json(self.track.path / "failures.json", env.failures)
@@ -206,7 +207,7 @@ class Session:
         env = self.env.unwrapped
         with _readable(self.track):
             if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
-                env.load_state_dict(to_arrays(saved["env"]))
+                _stateful(self.env).load_state_dict(to_arrays(saved["env"]))
             if self.instructor is not None:
                 self.instructor.load_state_dict(to_arrays(saved["instructor"]))
             self.loop.load_state_dict(saved["loop"])
@@ -223,17 +224,24 @@ def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
     # An environment that is not ours is one Python object each, and costs as much memory as time.
     worlds = spec.train.num_envs or (128 if is_native(spec.env) else 8)
     return make_worlds(
-        spec.env, spec.env_options, bundle.program, worlds, domains, spec.train.seed, threads=1
-    )
+        spec.env, spec.env_options, bundle.program, worlds, domains, spec.train.seed, threads=1,
+        history=history_of(spec.train.algorithm, spec.train.agent),
+    )  # fmt: skip
+
+
+def _stateful(env: Any) -> TaskVectorEnv | ContextEnv:
+    """Say that native worlds have a state, in a context or not."""
+    return env
 
 
 def instructor_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> Instructor | None:
     """Let a spec's curriculum, if it has one, draw the domains that its policy trains in."""
     settings = bundle.spec.train
-    if part == "baseline" or not settings.curriculum or not isinstance(env, TaskVectorEnv):
+    native = env.unwrapped
+    if part == "baseline" or not settings.curriculum or not isinstance(native, TaskVectorEnv):
         return None
     curriculum = make_curriculum(settings.curriculum, bundle.program.nominal_quantiles)
-    return Instructor(curriculum, env, settings.seed)
+    return Instructor(curriculum, native, settings.seed)
 
 
 def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any]) -> Agent:

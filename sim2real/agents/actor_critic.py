@@ -33,9 +33,18 @@ class ActorCritic(OffPolicy):
     def _make_networks(self) -> dict[str, nn.Module]:
         config = self.config
         low, high = (torch.from_numpy(b) for b in (self.action_space.low, self.action_space.high))
-        sizes = self.layout.size, low, high, config.actor_hidden
-        actor = Actor(*sizes, self._generator, self._make_normalizer())
+        front, size = self._front("actor")
+        actor = Actor(size, low, high, config.actor_hidden, self._generator, self._make_normalizer(), front)
         return {"actor": self._ready("actor", actor), **self._make_critics()}
+
+    def _front(self, name: str) -> tuple[nn.Module | None, int]:
+        """Return what stands before a network's body, and how many features it makes of an observation.
+
+        Args:
+            name: `actor` or `critic`.
+        """
+        del name
+        return None, self.layout.size
 
     def _make_optimizers(self) -> dict[str, FlatAdam]:
         auto = self.config.target_entropy == "auto"

@@ -23,6 +23,7 @@ class Critic(nn.Module):
         members: Number of critics; two are the twin critics of Fujimoto et al. (2018).
         layernorm: Whether to normalize each hidden layer before its ReLU (Xu et al. 2019).
         quantiles: How many quantiles of the return each critic says, of which the value is the mean.
+        front: What stands before the body: maps normalized observations to `features`; nothing by default.
     """
 
     def __init__(
@@ -34,8 +35,10 @@ class Critic(nn.Module):
         members: int = 2,
         layernorm: bool = True,
         quantiles: int = 1,
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__()
+        self.front = front or nn.Identity()
         layers: list[nn.Module] = []
         size = features + actions
         for width in hidden:
@@ -49,7 +52,7 @@ class Critic(nn.Module):
 
     def quantiles(self, features: Tensor, action: Tensor) -> Tensor:
         """Return the quantiles `(members, n, quantiles)` of actions `(n, act)` in [-1, 1]."""
-        return last(self.body(torch.cat((features, action), -1)), self.head)
+        return last(self.body(torch.cat((self.front(features), action), -1)), self.head)
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:
         """Return the values `(members, n)` of actions `(n, act)` in [-1, 1] at `(n, features)`."""

@@ -144,6 +144,7 @@ class Actor(Bounded):
         hidden: Widths of the hidden layers.
         generator: Source of the initial weights.
         normalizer: The observation statistics that this policy owns.
+        front: What stands before the body: maps normalized observations to its features; nothing by default.
     """
 
     def __init__(
@@ -154,9 +155,11 @@ class Actor(Bounded):
         hidden: Sequence[int],
         generator: torch.Generator,
         normalizer: Normalizer,
+        front: nn.Module | None = None,
     ) -> None:
         super().__init__(low, high)
         self.normalizer = normalizer
+        self.front = front or nn.Identity()
         layers: list[nn.Module] = []
         for width in hidden:
             layers += [linear(features, width, generator), nn.ReLU(inplace=True)]
@@ -166,7 +169,7 @@ class Actor(Bounded):
 
     def outputs(self, features: Tensor) -> Tensor:
         """Return what `gaussian` reads its two parts from, `(n, 2 act)`."""
-        return self.head(self.body(features))
+        return self.head(self.body(self.front(features)))
 
     def gaussian(self, features: Tensor) -> tuple[Tensor, Tensor]:
         """Return mean and log standard deviation `(n, act)` before the tanh.

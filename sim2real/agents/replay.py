@@ -11,7 +11,7 @@ import torch
 from gymnasium import spaces
 from torch import Tensor
 
-from sim2real.agents.base import GOAL_KEYS, Observation, RewardFn, Transitions
+from sim2real.agents.base import CONTEXT_KEYS, GOAL_KEYS, Observation, RewardFn, Transitions
 
 FIRST_ALLOCATION = 1024
 """Transitions that room is made for at first; the room doubles when it is full."""
@@ -23,26 +23,36 @@ class ObservationLayout:
 
     Attributes:
         size: Length of the vector.
-        goal: Length of a goal, or 0 for a plain box.
+        goal: Length of a goal, or 0 without goals.
+        context: Lengths by key of what follows the observation and the goals; see `CONTEXT_KEYS`.
     """
 
     size: int
     goal: int
+    context: tuple[tuple[str, int], ...] = ()
 
     @classmethod
     def of(cls, space: spaces.Space[Any]) -> ObservationLayout:
         """Read the layout from the space of one world's observations.
 
         Raises:
-            ValueError: If the space is neither a flat box nor a dictionary of the three goal keys.
+            ValueError: If the space is neither a flat box nor a dictionary of the three goal keys, or of a
+                context and either of them.
         """
         if isinstance(space, spaces.Box) and len(space.shape) == 1:
             return cls(space.shape[0], 0)
-        if not isinstance(space, spaces.Dict) or set(space.spaces) != set(GOAL_KEYS):
+        found = set(space.spaces) if isinstance(space, spaces.Dict) else set()
+        context = [key for key in CONTEXT_KEYS if key in found]
+        if not isinstance(space, spaces.Dict) or not (
+            found - {*context} == {*GOAL_KEYS} or (context and found - {*context} == {GOAL_KEYS[0]})
+        ):
             raise ValueError(
                 "The observation space must be a flat Box, or a Dict of "
                 f"{', '.join(GOAL_KEYS)}, but it is {space}."
             )
+        widths = tuple((key, spaces.flatdim(space[key])) for key in context)
+        if not found.issuperset(GOAL_KEYS):
+            return cls(spaces.flatdim(space[GOAL_KEYS[0]]) + sum(width for _, width in widths), 0, widths)
         shapes = [space[key].shape for key in GOAL_KEYS]
         if any(shape is None or len(shape) != 1 for shape in shapes) or shapes[1] != shapes[2]:
             raise ValueError(
@@ -50,23 +60,38 @@ class ObservationLayout:
                 f"equal length, but their shapes are {shapes}."
             )
         lengths = [shape[0] for shape in shapes if shape is not None]
-        return cls(sum(lengths), lengths[1])
+        return cls(sum(lengths) + sum(width for _, width in widths), lengths[1], widths)
 
     def flatten(self, obs: Observation) -> Tensor:
-        """Return observations as a float32 tensor `(n, size)`: observation, achieved, desired."""
+        """Return observations as a float32 tensor `(n, size)`: observation, achieved, desired, context."""
         if isinstance(obs, dict):
-            obs = np.concatenate([obs[key] for key in GOAL_KEYS], axis=-1)
+            keys = [*(GOAL_KEYS if self.goal else GOAL_KEYS[:1]), *dict(self.context)]
+            obs = np.concatenate([obs[key] for key in keys], axis=-1)
         return torch.as_tensor(np.asarray(obs, np.float32))
 
     @property
     def achieved(self) -> slice:
         """Columns of the achieved goal."""
-        return slice(self.size - 2 * self.goal, self.size - self.goal)
+        return slice(self.plain - 2 * self.goal, self.plain - self.goal)
 
     @property
     def desired(self) -> slice:
         """Columns of the desired goal."""
-        return slice(self.size - self.goal, self.size)
+        return slice(self.plain - self.goal, self.plain)
+
+    @property
+    def plain(self) -> int:
+        """Length without the context."""
+        return self.size - sum(width for _, width in self.context)
+
+    def columns(self, key: str) -> slice:
+        """Return the columns of a part of the context; empty ones if there is no such part."""
+        first = self.plain
+        for name, width in self.context:
+            if name == key:
+                return slice(first, first + width)
+            first += width
+        return slice(first, first)
 
 
 class Batch(NamedTuple):

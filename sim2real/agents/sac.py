@@ -27,9 +27,10 @@ class SAC(ActorCritic):
     def _make_critics(self) -> dict[str, nn.Module]:
         """Make the critics, and targets that trail them."""
         config = self.config
-        sizes = self.layout.size, self.action_space.shape[0], config.critic_hidden
+        front, size = self._front("critic")
+        sizes = size, self.action_space.shape[0], config.critic_hidden
         own = {"layernorm": config.critic_layernorm, "quantiles": self._quantiles}
-        critic = Critic(*sizes, self._generator, **own)
+        critic = Critic(*sizes, self._generator, **own, front=front)
         self.critic = self._ready("critic", critic)
         self.target = copy.deepcopy(self.critic)
         self._target_vector = flatten(trained(self.target))

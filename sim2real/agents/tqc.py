@@ -8,26 +8,23 @@ ones of 25.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac import SAC
-from sim2real.agents.sac_config import FastSACConfig
 
 
 class TQC(SAC):
     """Soft actor-critic with truncated quantile critics; arguments and use as in `ActorCritic`."""
 
-    @property
-    def _quantiles(self) -> int:
-        return cast(FastSACConfig, self.config).quantiles
+    config: Any  # FastSACConfig, or one with more
 
     @property
-    def _dropped(self) -> int:
-        return cast(FastSACConfig, self.config).dropped_quantiles
+    def _quantiles(self) -> int:
+        return self.config.quantiles
 
     @torch.no_grad()
     def td_target(self, batch: Batch) -> Tensor:
@@ -39,7 +36,7 @@ class TQC(SAC):
         action, log_prob = self.actor.sample(batch.next_obs, self._generator)
         quantiles = self.target.quantiles(batch.next_obs, action)
         pooled = quantiles.movedim(0, 1).flatten(1).sort().values
-        kept = pooled[:, : pooled.shape[1] - len(quantiles) * self._dropped]
+        kept = pooled[:, : pooled.shape[1] - len(quantiles) * self.config.dropped_quantiles]
         following = kept - (self.log_alpha.exp() * log_prob)[:, None]
         return batch.reward[:, None] + batch.discount[:, None] * following
 

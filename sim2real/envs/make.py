@@ -8,6 +8,7 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
+from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains
 from sim2real.envs.fit import fit, refuse_simplified
 from sim2real.envs.pixels import PixelObservation, VectorPixelObservation
@@ -28,6 +29,7 @@ def make_worlds(
     threads: int = 0,
     render_mode: str | None = None,
     same_step: bool = True,
+    history: int | None = None,
 ) -> VectorEnv[Any, Any, Any]:
     """Make N worlds of any environment that a spec can name.
 
@@ -41,17 +43,22 @@ def make_worlds(
         threads: Physics threads of native tasks, 0 for all processors.
         render_mode: `rgb_array`, or None.
         same_step: Whether ended worlds reset in the same step; if not, they first show how they ended.
+        history: If not None, worlds show their domain and so many past pairs of observation and action; see
+            `ContextEnv`.
 
     Raises:
         ValueError: If it cannot be made or cannot be randomized.
     """
+    made: VectorEnv[Any, Any, Any]
     if is_native(name):
         task = make_task(name, options)
         task.compile()
-        return TaskVectorEnv(task, num_envs, program, domains, seed, threads, same_step, render_mode)
-    from sim2real.envs.foreign import foreign_vector
+        made = TaskVectorEnv(task, num_envs, program, domains, seed, threads, same_step, render_mode)
+    else:
+        from sim2real.envs.foreign import foreign_vector
 
-    return foreign_vector(name, options, program, num_envs, domains, seed, render_mode, same_step)
+        made = foreign_vector(name, options, program, num_envs, domains, seed, render_mode, same_step)
+    return made if history is None else ContextEnv(made, program, history)
 
 
 def make_vector(

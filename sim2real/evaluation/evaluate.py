@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from sim2real.agents import Agent, RandomAgent
 from sim2real.envs.domains import Domains, fixed
+from sim2real.evaluation.estimator import estimator_r2
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.rollout import run_episodes
 from sim2real.evaluation.statistics import summarize
@@ -26,6 +27,7 @@ from sim2real.runs import Run, RunError, open_run, write_json
 from sim2real.spec import Domain, Evaluate
 from sim2real.spec.wording import plain_problems
 from sim2real.train import reload, train_part, trained_agent
+from sim2real.transfer.estimating import Estimating
 from sim2real.transfer.finetune import begin
 
 _TARGET_SEED = 500_000
@@ -106,6 +108,8 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
         "targets": {name: _describe(found) | {"shots": shots[name]} for name, found in chosen.items()},
         "policies": compared,
     }
+    if isinstance(agent, Estimating):
+        result["estimator_r2"] = estimator_r2(bundle, agent, settings)
     write_json(run.evaluation, result)
     return result
 

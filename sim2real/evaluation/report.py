@@ -71,6 +71,9 @@ def headline(result: dict[str, Any]) -> str:
     baseline = result["policies"].get("baseline")
     if baseline:
         text += f" Without randomization in training it would be {baseline[worst]['iqm']:.0f} zero-shot."
+    if result.get("estimator_r2"):
+        each = ", ".join(f"{name} {value:.2f}" for name, value in result["estimator_r2"].items())
+        text += f" On the source its estimator explains (R²): {each}."
     return text
 
 

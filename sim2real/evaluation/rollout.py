@@ -89,7 +89,7 @@ def run_episodes(
 
 def run_places(
     agent: Agent,
-    envs: Sequence[TaskVectorEnv],
+    envs: Sequence[VectorEnv[Any, Any, Any]],
     seed: int,
     report: Callable[[float], None] = lambda done: None,
 ) -> list[Episodes]:
@@ -124,9 +124,11 @@ def threads_each(places: int) -> int:
     return -(-2 * CORES // places)
 
 
-def _share(rollout: Rollout, env: TaskVectorEnv) -> float:
+def _share(rollout: Rollout, env: VectorEnv[Any, Any, Any]) -> float:
     """Return how much of the longest possible episode is over, and 1 once all have ended."""
-    return 1.0 if rollout.over else rollout.steps / env.task.max_episode_steps
+    native = env.unwrapped
+    assert isinstance(native, TaskVectorEnv)
+    return 1.0 if rollout.over else rollout.steps / native.task.max_episode_steps
 
 
 def _launch(pool: ThreadPoolExecutor, agent: Agent, rollouts: list[Rollout]) -> list[Future[None]]:

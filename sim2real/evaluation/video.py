@@ -17,6 +17,7 @@ from sim2real.progress import Progress
 from sim2real.runs import Run, RunError
 from sim2real.spec import Bundle, Domain, domain
 from sim2real.train import reload, trained_agent
+from sim2real.transfer.registry import history_of
 
 Frame = NDArray[np.uint8]
 _FASTEST = 50.0
@@ -101,6 +102,7 @@ class _Panel:
         self.env = make_worlds(
             spec.env, spec.env_options, bundle.program, 1, fixed(place.v), spec.evaluate.seed, 1,
             render_mode="rgb_array", same_step=False,
+            history=history_of(spec.train.algorithm, spec.train.agent),
         )  # fmt: skip
         self.agent, self.size, self.title = agent, size, place.name
         self.values = place.describe() or "the model as it is"
@@ -142,8 +144,9 @@ class _Panel:
 
     def _look(self) -> Frame:
         width, height = self.size
-        if isinstance(self.env, TaskVectorEnv):
-            return self.env.picture(0, width, height)
+        native = self.env.unwrapped
+        if isinstance(native, TaskVectorEnv):
+            return native.picture(0, width, height)
         pictures = self.env.render()
         assert pictures is not None
         return np.asarray(Image.fromarray(np.asarray(pictures[0])).resize(self.size))

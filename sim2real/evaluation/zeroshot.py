@@ -5,8 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from sim2real.agents import Agent, RandomAgent
+from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, from_source, side_by_side
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native, make_task
@@ -15,6 +17,7 @@ from sim2real.evaluation.rollout import CORES, run_episodes, run_places, threads
 from sim2real.evaluation.statistics import summarize
 from sim2real.progress import Progress
 from sim2real.spec import Bundle, Evaluate
+from sim2real.transfer.registry import history_of
 
 Summary = dict[str, Any]
 Summaries = dict[str, dict[str, Summary]]
@@ -57,7 +60,8 @@ def worlds(bundle: Bundle, n: int, domains: Domains | None, threads: int = 0) ->
     """Make n worlds of a run's environment; arguments as for `sim2real.envs.make.make_worlds`."""
     spec = bundle.spec
     seed = spec.evaluate.seed
-    return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads)
+    history = history_of(spec.train.algorithm, spec.train.agent)
+    return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads, history=history)
 
 
 @dataclass(frozen=True)
@@ -98,14 +102,16 @@ class _Exam:
         count = min(wanted, len(every))
         return [every[i * len(every) // count : (i + 1) * len(every) // count] for i in range(count)]
 
-    def _side_by_side(self, places: list[Domains], threads: int) -> TaskVectorEnv:
+    def _side_by_side(self, places: list[Domains], threads: int) -> VectorEnv[Any, Any, Any]:
         spec, n = self.bundle.spec, self.settings.episodes
         task, numbers = make_task(spec.env, spec.env_options), np.tile(np.arange(n), len(places))
         task.compile()
         domains = side_by_side(places, n)
-        return TaskVectorEnv(
+        made = TaskVectorEnv(
             task, len(numbers), self.bundle.program, domains, spec.evaluate.seed, threads, numbers=numbers
         )
+        history = history_of(spec.train.algorithm, spec.train.agent)
+        return made if history is None else ContextEnv(made, self.bundle.program, history)
 
     def in_turn(self, policies: Mapping[str, Agent], done: int) -> Summaries:
         """Evaluate place by place, after so many evaluations."""

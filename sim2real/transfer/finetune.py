@@ -10,6 +10,7 @@ from sim2real.agents import Agent
 from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.off_policy import OffPolicy
 from sim2real.spec import Evaluate
+from sim2real.transfer.contextual import Contextual
 from sim2real.transfer.progressive import Progressive
 from sim2real.transfer.residual import Residual
 from sim2real.transfer.source import OnSource, begin_on
@@ -86,7 +87,9 @@ def begin(agent: Agent, settings: Evaluate, seed: int) -> Agent:
     Raises:
         ValueError: If the mode does not fit the agent.
     """
-    changes = {"updates_per_step": settings.updates_per_step, "learning_starts": 0}
+    changes: dict[str, Any] = {"updates_per_step": settings.updates_per_step, "learning_starts": 0}
+    if isinstance(agent, Contextual):
+        changes["deployed"] = True
     learner = MODES[settings.finetune].begin(agent, changes, seed)
     if settings.reset_temperature and isinstance(learner, ActorCritic):
         learner.reset_temperature()

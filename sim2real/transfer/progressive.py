@@ -81,7 +81,7 @@ class ProgressiveActor(SourceActor):
 
     def outputs(self, features: Tensor) -> Tensor:
         """Return the source's outputs plus those of the new column `(n, 2 act)`."""
-        source, both = self.columns(features)
+        source, both = self.columns(self.source.front(features))
         return self.source.head(source) + self.head(both)
 
 
@@ -101,7 +101,7 @@ class ProgressiveCritic(nn.Module):
 
     def quantiles(self, features: Tensor, action: Tensor) -> Tensor:
         """Return the quantiles `(members, n, quantiles)` of actions `(n, act)` in [-1, 1]."""
-        source, both = self.columns(torch.cat((features, action), -1))
+        source, both = self.columns(torch.cat((self.source.front(features), action), -1))
         return last(source, self.source.head) + last(both, self.head)
 
     def forward(self, features: Tensor, action: Tensor) -> Tensor:

@@ -8,9 +8,14 @@ from typing import Any, NamedTuple, Protocol
 from gymnasium import spaces
 
 from sim2real.agents import Agent, RewardFn
+from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
+from sim2real.transfer.contextual import Contextual, ContextualConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
+from sim2real.transfer.rma import RMA, RMAConfig
 from sim2real.transfer.student import StudentConfig
+from sim2real.transfer.universal import Universal, UniversalConfig
+from sim2real.transfer.up_osi import UPOSI, UPOSIConfig
 
 
 class _Make(Protocol):
@@ -34,7 +39,22 @@ class Method(NamedTuple):
     """
 
     make: _Make
-    config: type[StudentConfig]
+    config: type[StudentConfig | ContextualConfig]
+
+
+def _contextual(agent: type[Contextual], config: type[ContextualConfig]) -> Method:
+    def make(
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        config: Any,
+        seed: int,
+        compute_reward: RewardFn | None,
+        load: Load,
+    ) -> Agent:
+        del load
+        return agent(observation_space, action_space, config, seed, compute_reward)
+
+    return Method(make, config)
 
 
 def _online(
@@ -52,7 +72,27 @@ def _online(
 METHODS: dict[str, Method] = {
     "distillation": Method(Distillation, DistillationConfig),
     "online_distillation": Method(_online, OnlineDistillationConfig),
+    "universal": _contextual(Universal, UniversalConfig),
+    "up_osi": _contextual(UPOSI, UPOSIConfig),
+    "rma": _contextual(RMA, RMAConfig),
+    "asymmetric": _contextual(Asymmetric, AsymmetricConfig),
 }
+
+
+def history_of(algorithm: str, settings: Mapping[str, Any]) -> int | None:
+    """Return how many past pairs of observation and action an algorithm's worlds show beside the domain.
+
+    Args:
+        algorithm: Its name.
+        settings: Its settings, which are right.
+
+    Returns:
+        The number, or None for one whose worlds show nothing besides the observation.
+    """
+    method = METHODS.get(algorithm)
+    if method is None or not issubclass(method.config, ContextualConfig):
+        return None
+    return method.config.model_validate(dict(settings)).history
 
 
 def make_method(

@@ -39,7 +39,7 @@ class SourceActor(Actor):
     def __init__(self, source: Actor) -> None:
         nn.Module.__init__(self)  # instead of Actor's own, which would make a body and a head
         self.source = source.requires_grad_(False)
-        self.normalizer = source.normalizer
+        self.normalizer, self.front = source.normalizer, source.front
         self.register_buffer("low", source.low.clone())
         self.register_buffer("high", source.high.clone())
 

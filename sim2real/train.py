@@ -15,7 +15,7 @@ from gymnasium.vector import VectorEnv
 
 from sim2real.agents import AGENTS, Agent, Loop, make_agent
 from sim2real.envs import nominal_model
-from sim2real.envs.domains import fixed
+from sim2real.envs.domains import Domains, fixed
 from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native
@@ -24,7 +24,8 @@ from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load
 from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
-from sim2real.transfer.distillation import Distillation
+from sim2real.transfer.distillation import Distillation, DistillationConfig
+from sim2real.transfer.lessons import taught_in
 from sim2real.transfer.registry import METHODS, make_method
 
 Part = Literal["policy", "baseline"]
@@ -217,14 +218,22 @@ class Session:
 
 
 def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
-    """Make the worlds that a policy trains in: the whole source, or for the baseline only nominal."""
+    """Make the worlds that a policy trains in: its source or its teachers' targets; or only nominal."""
     spec = bundle.spec
-    domains = fixed(bundle.program.nominal) if part == "baseline" else None
+    domains = fixed(bundle.program.nominal) if part == "baseline" else _taught_in(bundle)
     # An environment that is not ours is one Python object each, and costs as much memory as time.
     worlds = spec.train.num_envs or (128 if is_native(spec.env) else 8)
     return make_worlds(
         spec.env, spec.env_options, bundle.program, worlds, domains, spec.train.seed, threads=1
     )
+
+
+def _taught_in(bundle: Bundle) -> Domains | None:
+    """Return the domains of the worlds that a student is taught in, or None for the source."""
+    settings = bundle.spec.train
+    if settings.algorithm != "distillation":
+        return None
+    return taught_in(DistillationConfig.model_validate(settings.agent).teachers, bundle)
 
 
 def instructor_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> Instructor | None:
@@ -262,6 +271,7 @@ def _refuse_teachers(bundle: Bundle) -> None:
     """Say what is wrong with teachers before there is a run folder that could never be trained."""
     if "teachers" not in bundle.spec.train.agent:
         return
+    _taught_in(bundle)
     env = make_worlds(bundle.spec.env, bundle.spec.env_options, bundle.program, 1, threads=1)
     agent = fresh_agent(bundle, env)
     env.close()

@@ -124,8 +124,8 @@ def test_the_shares_of_the_torso_table_are_those_of_the_worst_mass():
 
 def test_every_training_of_every_study_can_be_loaded():
     main = importlib.import_module("reproductions.__main__")
-    study = importlib.import_module("reproductions.study")
-    for study in (one for one in main.REPRODUCTIONS.values() if isinstance(one, study.Study)):
+    kind = importlib.import_module("reproductions.study").Study
+    for study in (one for one in main.REPRODUCTIONS.values() if isinstance(one, kind)):
         jobs = study.jobs(0)
         names = [job.training.name for job in jobs]
         assert len(set(names)) == len(names), study.name

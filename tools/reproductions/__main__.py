@@ -9,10 +9,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reproductions.demo import demo
+from reproductions.distill import distill
 from reproductions.sac import sac
 from reproductions.torso import torso
 
-REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {"sac": sac, "demo": demo, "torso": torso}
+REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
+    "sac": sac,
+    "demo": demo,
+    "torso": torso,
+    "distill": distill,
+}
 
 
 def main() -> None:

@@ -220,6 +220,7 @@ def test_the_report_says_which_gates_of_distillation_are_reached(
     trainings, results, tmp_path, keeps, missed, monkeypatch
 ):
     monkeypatch.setattr(trainings, "ROOT", TOOLS.parent)
+    monkeypatch.setattr(results, "RESAMPLES", 20)
     text = importlib.import_module("reproductions.distill").report(
         scored(trainings, results, tmp_path, keeps)
     )

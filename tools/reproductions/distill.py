@@ -34,7 +34,7 @@ STUDENTS = {
 STEPS = 60_000
 """Environment steps of every student, each a labelled state; Rusu et al. label 54 000."""
 
-MOTORS = {"weak": 0.4, "middle": 1.0, "strong": 2.5}
+MOTORS = {"weak": 0.5, "middle": 1.0, "strong": 2.0}
 """Targets of the spec of several teachers, and the factor that each teacher's motor has."""
 
 MULTI = 0.9

@@ -149,6 +149,7 @@ def _agent(settings: dict[str, Any]) -> str:
 @cache
 def widths(task: str, share: float) -> tuple[int, int]:
     """Return the hidden widths of a student of a share of its teacher's parameters."""
+    from sim2real.agents.base import bounded_box
     from sim2real.agents.replay import ObservationLayout
     from sim2real.envs.make import make_worlds
     from sim2real.spec import load
@@ -158,7 +159,7 @@ def widths(task: str, share: float) -> tuple[int, int]:
     bundle = load(_teacher(task, 0).file, CATALOG)
     env = make_worlds(bundle.spec.env, bundle.spec.env_options, bundle.program, 1, threads=1)
     features = ObservationLayout.of(env.single_observation_space).size
-    actions = env.single_action_space.shape[0]
+    actions = bounded_box(env.single_action_space).shape[0]
     env.close()
     return widths_for(share, features, actions, bundle.spec.train.agent["actor_hidden"])
 

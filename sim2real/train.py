@@ -16,7 +16,7 @@ from gymnasium.vector import VectorEnv
 from sim2real.agents import AGENTS, Agent, Loop, make_agent
 from sim2real.envs import nominal_model
 from sim2real.envs.context import ContextEnv
-from sim2real.envs.domains import fixed
+from sim2real.envs.domains import Domains, fixed
 from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native
@@ -25,8 +25,9 @@ from sim2real.progress import Progress
 from sim2real.runs import Interrupted, Run, RunError, Track, create_run, open_run, to_arrays, write_json
 from sim2real.spec import Bundle, Catalog, load
 from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
-from sim2real.transfer.distillation import Distillation
-from sim2real.transfer.registry import METHODS, history_of, make_method
+from sim2real.transfer.distillation import Distillation, DistillationConfig
+from sim2real.transfer.lessons import taught_in
+from sim2real.transfer.registry import METHODS, history_of, make_method, untold
 
 Part = Literal["policy", "baseline"]
 CATALOG = Catalog(
@@ -148,7 +149,7 @@ class Session:
         self.env = training_env(self.bundle, part)
         overlap = isinstance(self.env.unwrapped, TaskVectorEnv)
         self.instructor = instructor_of(self.bundle, self.env, part)
-        agent = fresh_agent(self.bundle, self.env)
+        agent = fresh_agent(self.bundle, self.env, part)
         self.loop = Loop(agent, self.env, settings.seed, overlap, self.instructor)
         self._board: Any = None
         self._reported = self._saved = 0
@@ -218,9 +219,9 @@ class Session:
 
 
 def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
-    """Make the worlds that a policy trains in: the whole source, or for the baseline only nominal."""
+    """Make the worlds that a policy trains in: its source or its teachers' targets; or only nominal."""
     spec = bundle.spec
-    domains = fixed(bundle.program.nominal) if part == "baseline" else None
+    domains = fixed(bundle.program.nominal) if part == "baseline" else _taught_in(bundle)
     # An environment that is not ours is one Python object each, and costs as much memory as time.
     worlds = spec.train.num_envs or (128 if is_native(spec.env) else 8)
     return make_worlds(
@@ -234,6 +235,14 @@ def _stateful(env: Any) -> TaskVectorEnv | ContextEnv:
     return env
 
 
+def _taught_in(bundle: Bundle) -> Domains | None:
+    """Return the domains of the worlds that a student is taught in, or None for the source."""
+    settings = bundle.spec.train
+    if settings.algorithm != "distillation":
+        return None
+    return taught_in(DistillationConfig.model_validate(settings.agent).teachers, bundle)
+
+
 def instructor_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> Instructor | None:
     """Let a spec's curriculum, if it has one, draw the domains that its policy trains in."""
     settings = bundle.spec.train
@@ -244,12 +253,13 @@ def instructor_of(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part) -> 
     return Instructor(curriculum, native, settings.seed)
 
 
-def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any]) -> Agent:
+def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part = "policy") -> Agent:
     """Make the spec's untrained agent for an environment."""
     settings = bundle.spec.train
+    own = untold(settings.algorithm, settings.agent) if part == "baseline" else settings.agent
     spaces = env.single_observation_space, env.single_action_space
     reward = getattr(env.unwrapped, "compute_reward", None)
-    made = settings.algorithm, *spaces, settings.agent, settings.seed, reward
+    made = settings.algorithm, *spaces, own, settings.seed, reward
     if settings.algorithm in METHODS:
         return make_method(*made, lambda folder: _teacher(folder, bundle.spec.env))
     return make_agent(*made)
@@ -270,6 +280,7 @@ def _refuse_teachers(bundle: Bundle) -> None:
     """Say what is wrong with teachers before there is a run folder that could never be trained."""
     if "teachers" not in bundle.spec.train.agent:
         return
+    _taught_in(bundle)
     env = make_worlds(bundle.spec.env, bundle.spec.env_options, bundle.program, 1, threads=1)
     agent = fresh_agent(bundle, env)
     env.close()
@@ -285,7 +296,7 @@ def trained_agent(run: Run, part: Part = "policy") -> tuple[Agent, int]:
     """
     bundle = reload(run)
     env = training_env(bundle, part)
-    agent = fresh_agent(bundle, env)
+    agent = fresh_agent(bundle, env, part)
     env.close()
     track = run.policy if part == "policy" else run.baseline
     saved = track.load()

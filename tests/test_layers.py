@@ -20,7 +20,8 @@ MAY_IMPORT = {
     "sim2real/envs": {"randomizers", "sim2real.spec", "sim2real.worlds", "sim2real.envs"},
     "sim2real/agents": {"sim2real.agents"},
     "sim2real/transfer": {
-        "sim2real.agents", "sim2real.envs", "sim2real.runs", "sim2real.spec", "sim2real.transfer",
+        "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.runs", "sim2real.spec",
+        "sim2real.transfer",
     },
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},

@@ -142,6 +142,113 @@ def test_the_time_in_a_corridor_is_compared_by_its_mean_over_seeds():
     assert entropy.faster(soft, hard).tolist() == [0.0, 0.5, np.inf]
 
 
+def distilled():
+    return importlib.import_module("reproductions.distilled")
+
+
+def test_a_student_keeps_what_is_between_random_and_its_teacher():
+    found = distilled().shares(np.array([[10.0, 20.0, 20.0], [10.0, 30.0, 15.0], [-10.0, -5.0, -12.5]]))
+    assert found.tolist() == [1.0, 0.25, -0.5]
+    assert distilled().kept(np.array([[0.0, 4.0, 3.0]])) == 0.75
+
+
+def test_a_geometric_mean_is_over_tasks_and_knows_nothing_below_random():
+    mean = distilled().geometric_mean
+    assert mean(np.array([0.5, 0.5]), np.array([2.0])) == pytest.approx(1.0)
+    assert mean(np.array([1.0]), np.array([1.0]), np.array([0.125])) == pytest.approx(0.5)
+    assert mean(np.array([1.0]), np.array([-0.5])) == 0.0
+
+
+def test_a_curve_falls_from_the_best_that_it_had_been():
+    curves = np.array([[1.0, 5.0, 3.0, 4.0], [4.0, 1.0, 9.0, 8.0], [1.0, 2.0, 2.0, 3.0]])
+    assert distilled().fall(curves).tolist() == [2.0, 3.0, 0.0]
+
+
+def test_online_students_are_measured_by_their_learners_best():
+    learner, student = np.array([[2.0, 12.0, 7.0]]), np.array([[2.0, 10.0, 9.0]])
+    found = distilled().online_shares(learner, student, np.array([2.0]))
+    assert {name: own.tolist() for name, own in found.items()} == {
+        "learner falls": [0.5], "student falls": [0.1], "final": [0.7],
+    }  # fmt: skip
+
+
+def test_students_have_the_sizes_of_the_paper():
+    from sim2real.transfer.sizes import policy_parameters
+
+    distill = importlib.import_module("reproductions.distill")
+    # Reacher: 10 numbers observed, 2 actions.
+    assert [distill.widths("reacher", share)[0] for share in (0.25, 0.07, 0.04)] == [124, 62, 45]
+    share = policy_parameters(10, 2, distill.widths("reacher", 0.07)) / policy_parameters(10, 2, (256, 256))
+    assert share == pytest.approx(0.07, rel=0.03)
+
+
+def test_a_student_is_another_when_its_teacher_is(trainings):
+    distill = importlib.import_module("reproductions.distill")
+    twin, other = (
+        trainings.Training("small", "small/goals", 0, "t", (f"train.steps={n}",)) for n in (64, 65)
+    )
+    taught = [distill.Taught("small", "small/goals", 1, teachers=(one,)) for one in (twin, twin, other)]
+    digests = [one.digest() for one in taught]
+    assert digests[0] == digests[1] != digests[2] and len(digests[0]) == 12
+
+
+def test_students_wait_for_their_teachers_who_are_jobs_themselves():
+    trainings = importlib.import_module("reproductions.trainings")
+    jobs = importlib.import_module("reproductions.distill").jobs(2)
+    every = [job.training for job in jobs]
+    assert all(set(job.needs) <= set(every[:number]) for number, job in enumerate(jobs))
+    assert {job.training.name for job in trainings.ready(jobs, [])} == {
+        "pendulum", "reacher", "pusher", "weak", "strong", "online",
+    }  # fmt: skip
+    (several,) = (job for job in jobs if job.training.name == "motors")
+    assert [one.name for one in several.needs] == ["weak", "pendulum", "strong"]
+
+
+def test_a_watched_training_keeps_what_acted_on_the_way(trainings, monkeypatch):
+    import torch
+
+    distill = importlib.import_module("reproductions.distill")
+    monkeypatch.setattr(distill, "EVERY", 24)
+    watched = distill.Watched("small", "small/goals", 0)
+    watched.run()
+    kept = {file.stem: torch.load(file) for file in (watched.folder / "policies").iterdir()}
+    assert set(kept) == {"24", "48"} and "actor" in kept["24"]
+
+
+def scored(trainings, results, folder, keeps):
+    """Results of two seeds of distillation: random 0, teachers 100, students what they keep."""
+    distill, found = importlib.import_module("reproductions.distill"), results.Results(folder)
+    for seed in range(2):
+        cells = {}
+        for task in distill.TASKS:
+            cells |= {(task, "random"): 0.0, (task, "teacher"): 100.0}
+            for name in distill.STUDENTS:
+                cells |= {(task, name): 100 * keeps, (f"{task}, entropy", name): keeps - 1}
+        for at in distill.MOTORS:
+            for who in distill.MOTORS:
+                cells["motors: " + who, at] = 100.0 if who == at else 50.0
+            cells |= {("motors: student", at): 100 * keeps, ("motors: random", at): 0.0}
+        for point in distill.points():
+            cells |= {("online: learner", point): 100.0, ("online: student", point): 100 * keeps}
+        cells["online: random", "source"] = 0.0
+        found.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    return found
+
+
+@pytest.mark.parametrize(("keeps", "missed"), [(1.0, 0), (0.5, 6)])
+def test_the_report_says_which_gates_of_distillation_are_reached(
+    trainings, results, tmp_path, keeps, missed, monkeypatch
+):
+    monkeypatch.setattr(trainings, "ROOT", TOOLS.parent)
+    monkeypatch.setattr(results, "RESAMPLES", 20)
+    text = importlib.import_module("reproductions.distill").report(
+        scored(trainings, results, tmp_path, keeps)
+    )
+    # Three sizes, entropy, several teachers and the end online; a flat curve does not fall.
+    assert text.count("**missed**") == missed and text.count("reached") == 9 - missed
+    assert "geometric mean" in text and (tmp_path / "online.png").exists()
+
+
 def test_every_training_of_every_study_can_be_loaded():
     main = importlib.import_module("reproductions.__main__")
     kind = importlib.import_module("reproductions.study").Study

@@ -22,6 +22,7 @@ from sim2real.agents.base import bounded_box
 from sim2real.agents.networks import Actor
 from sim2real.agents.replay import ObservationLayout
 from sim2real.runs import RunError
+from sim2real.transfer.lessons import Lesson
 from sim2real.transfer.student import Gaussian, Student, StudentConfig
 from sim2real.transfer.teacher import Teacher
 
@@ -32,10 +33,11 @@ Load = Callable[[str], Agent]
 class DistillationConfig(StudentConfig):
     """Policy distillation (Rusu et al. 2015): a student learns what the policies of other runs do."""
 
-    teachers: tuple[str, ...] = Field(
+    teachers: tuple[Lesson, ...] = Field(
         min_length=1,
         description="Run folders of the same environment, seen from where the command is given; of n "
-        "teachers number i teaches in worlds i, i + n, i + 2 n, ...",
+        "teachers number i teaches in worlds i, i + n, i + 2 n, ... For a teacher of dynamics of its own "
+        "write {run: folder, at: target}.",
     )
     driver: Literal["student", "teacher", "mixed"] = Field(
         "student", description="Who acts while learning; mixed leaves the teacher a share that halves."
@@ -49,10 +51,11 @@ class DistillationConfig(StudentConfig):
 class Distillation:
     """A student of one or several teachers; it can be trained, evaluated and adapted like any agent.
 
-    With several teachers, world i is taught by number i modulo their number; what is randomized there is
-    the student's own source in all worlds alike, not what each teacher was trained on. Observations carry no
-    sign of whose world it is: where the teachers disagree on a state the student learns the Gaussian with
-    the mean and the variance of their mixture, which is what minimizes the summed KL.
+    With several teachers, world i is taught by number i modulo their number. The worlds of a teacher that is
+    `at` a target are that one; those of the others are drawn from the student's source, not from what each
+    teacher was trained on. Observations carry no sign of whose world it is: where the teachers disagree on a
+    state the student learns the Gaussian with the mean and the variance of their mixture, which is what
+    minimizes the summed KL.
 
     Teachers are loaded when they are first asked, and saved with the student: a training that has a
     checkpoint needs their folders no more, whether it is resumed, evaluated, adapted or is a teacher itself.
@@ -104,7 +107,7 @@ class Distillation:
             RunError: If one is missing, untrained, or of other spaces; it names the key and the folder.
         """
         if not self._teachers:
-            self._teachers = [self._teacher(*numbered) for numbered in enumerate(self.config.teachers)]
+            self._teachers = [self._teacher(i, one.run) for i, one in enumerate(self.config.teachers)]
             self.student.adopt([teacher.normalizer for teacher in self._teachers])
         return self._teachers
 

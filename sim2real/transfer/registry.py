@@ -95,6 +95,18 @@ def history_of(algorithm: str, settings: Mapping[str, Any]) -> int | None:
     return method.config.model_validate(dict(settings)).history
 
 
+def untold(algorithm: str, settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings of a policy that acts on nothing it is told: one that knew a single domain only.
+
+    Args:
+        algorithm: Its name.
+        settings: Its settings.
+    """
+    method = METHODS.get(algorithm)
+    acts = method is not None and "context" in method.config.model_fields
+    return {**settings, "context": "hidden"} if acts else dict(settings)
+
+
 def make_method(
     name: str,
     observation_space: spaces.Space[Any],

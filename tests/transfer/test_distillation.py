@@ -9,12 +9,13 @@ import torch
 from torch import nn
 
 from sim2real.agents import SAC, Loop, RandomAgent, SACConfig, make_agent
+from sim2real.envs.make import make_worlds
 from sim2real.evaluation.evaluate import Request, evaluate
 from sim2real.evaluation.fewshot import adapt
 from sim2real.progress import Progress
 from sim2real.runs import RunError
 from sim2real.spec import Evaluate, SpecError
-from sim2real.train import Session, start, train_part, trained_agent
+from sim2real.train import Session, reload, start, train_part, trained_agent, training_env
 from sim2real.transfer.sizes import parameters
 from sim2real.transfer.student import gaussian_kl
 from sim2real.transfer.teacher import Teacher, rebased
@@ -344,6 +345,41 @@ def test_a_teacher_of_another_environment(small_run, tmp_path):
         RunError, match=r"teachers\[0\].*trained in Hopper-v5, but this spec's env is Reacher"
     ):
         start(path, (), tmp_path / "run")
+
+
+def test_a_teacher_at_a_target_teaches_in_worlds_that_are_it(small_run, tmp_path):
+    lesson = f"{{run: {small_run.path}, at: heavy}}, {small_run.path}"
+    settings = ("targets.heavy.inside=true", "targets.heavy.torso=1.2")
+    run = start(spec(tmp_path, lesson), settings, tmp_path / "run")
+    train_part(run, "policy", Progress.silent())
+    bundle = reload(run)
+    env = training_env(bundle, "policy")
+    env.reset(seed=0)
+    drawn = make_worlds("Hopper-v5", {}, bundle.program, 4, seed=0)
+    drawn.reset(seed=0)
+    assert env.applied[[0, 2]].ravel().tolist() == [1.2, 1.2]
+    np.testing.assert_array_equal(env.applied[[1, 3]], drawn.applied[[1, 3]])
+    assert trained_agent(run)[0].steps == 400
+    at_nominal = training_env(bundle, "baseline")
+    at_nominal.reset(seed=0)
+    assert at_nominal.applied.ravel().tolist() == [1.0] * 4
+
+
+def test_targets_that_nobody_can_teach_at(small_run, tmp_path):
+    def said(at, *overrides):
+        path = spec(tmp_path, f"{{run: {small_run.path}, at: {at}}}")
+        with pytest.raises(RunError) as error:
+            start(path, overrides, tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+        return str(error.value)
+
+    where = "train.agent.teachers[0].at: "
+    assert said("heavi") == f"{where}no target 'heavi'; did you mean 'heavy'?"
+    assert said("heavy") == (
+        f"{where}'heavy' is held out, and would not be if it were trained at; say inside: true of it"
+    )
+    moved = ("targets.heavy.inside=true", "train.curriculum={type: uniform}")
+    assert said("heavy", *moved) == f"{where}a curriculum draws all worlds itself; take the one or the other"
 
 
 def test_a_teacher_of_other_spaces():

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from reproductions.demo import demo
+from reproductions.distill import distill
 from reproductions.entropy import entropy
 from reproductions.finetune import finetune
 from reproductions.goals import goals
@@ -22,6 +23,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "goals": goals,
     "finetune": finetune,
     "entropy": entropy,
+    "distill": distill,
 }
 
 

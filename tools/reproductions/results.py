@@ -149,6 +149,16 @@ def estimate(
     return float(statistic(*samples)), float(low), float(high)
 
 
+def percent(value: float, low: float, high: float) -> str:
+    """Return a share with its interval, as text."""
+    return f"{value:.0%} [{low:.0%}, {high:.0%}]"
+
+
+def verdict(reached: bool) -> str:
+    """Return the word for a gate that is reached, or missed."""
+    return "reached" if reached else "**missed**"
+
+
 def figure_bytes(figure: Any) -> bytes:
     """Return a matplotlib figure as a small PNG."""
     import io

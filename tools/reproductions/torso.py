@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, estimate, figure_bytes
+from reproductions.results import Floats, Results, cell, estimate, figure_bytes, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import ROOT, markdown
 from reproductions.trainings import Cells, Job, Training
@@ -99,13 +99,13 @@ def verdicts(found: dict[str, Floats]) -> list[str]:
     flat, *flat_ends = estimate(worst_ratio, *samples)
     kept = [float(iqm(found[row], axis=0).min() / iqm(found[row], axis=0).max()) for row in SPECIALISTS]
     return [
-        f"- Ensemble against the best specialist, at the mass where it does worst: {_percent(share, *ends)} "
-        f"(wanted at every mass: {SHARE:.0%}) — {_verdict(share >= SHARE)}.\n"
+        f"- Ensemble against the best specialist, at the mass where it does worst: {percent(share, *ends)} "
+        f"(wanted at every mass: {SHARE:.0%}) — {verdict(share >= SHARE)}.\n"
         f"- Worst of {len(MASSES)} masses, ensemble against the best specialist's worst: {flat:.2f} × "
-        f"[{flat_ends[0]:.2f}, {flat_ends[1]:.2f}] (wanted: {FLATTER} ×) — {_verdict(flat >= FLATTER)}.\n"
+        f"[{flat_ends[0]:.2f}, {flat_ends[1]:.2f}] (wanted: {FLATTER} ×) — {verdict(flat >= FLATTER)}.\n"
         f"- What the specialists keep of their best return at their worst mass: "
         f"{', '.join(f'{one:.0%}' for one in kept)} (expected: at most {COLLAPSE:.0%}) — "
-        f"{_verdict(max(kept) <= COLLAPSE)}."
+        f"{verdict(max(kept) <= COLLAPSE)}."
     ]
 
 
@@ -145,14 +145,6 @@ def draw(found: dict[str, Floats]) -> bytes:
         axes.legend(frameon=False, fontsize=8)
     figure.axes[0].set_ylabel("return (IQM over seeds, 95 % interval)")
     return figure_bytes(figure)
-
-
-def _percent(value: float, low: float, high: float) -> str:
-    return f"{value:.0%} [{low:.0%}, {high:.0%}]"
-
-
-def _verdict(reached: bool) -> str:
-    return "reached" if reached else "**missed**"
 
 
 torso = Study("torso", jobs, report)

@@ -94,9 +94,8 @@ class Training:
             RunError: If the folder holds a run of other settings.
             Interrupted: After SIGINT or SIGTERM; everything is saved.
         """
-        from sim2real.progress import Progress
         from sim2real.runs import open_run
-        from sim2real.train import is_finished, start, train
+        from sim2real.train import is_finished, start
 
         self.refuse_another()
         if is_finished(self.folder):
@@ -109,11 +108,18 @@ class Training:
                 self.folder.parent.mkdir(parents=True, exist_ok=True)
                 run = start(self.file, self.settings, self.folder)
                 (self.folder / "digest").write_text(self.digest())
-            train(run, Progress.silent())
+            self.train(run)
         finally:
             if self.folder.exists():
                 with (self.folder / "core_seconds").open("a") as file:
                     file.write(f"{time.process_time() - begin:.1f}\n")
+
+    def train(self, run: "Run") -> None:
+        """Train a run until it has all its steps."""
+        from sim2real.progress import Progress
+        from sim2real.train import train
+
+        train(run, Progress.silent())
 
     def refuse_another(self) -> None:
         """Refuse a folder whose run has other settings than this training.

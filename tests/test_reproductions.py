@@ -249,6 +249,22 @@ def test_the_report_says_which_gates_of_distillation_are_reached(
     assert "geometric mean" in text and (tmp_path / "online.png").exists()
 
 
+def test_contextual_policies_are_compared_with_the_blind_and_with_the_truth(results, trainings, tmp_path):
+    contextual = importlib.import_module("reproductions.contextual")
+    kept = results.Results(tmp_path)
+    gets = {"blind": 50.0, "up_osi": 92.0, "rma": 80.0, "universal, told of another world": 10.0}
+    for seed in range(2):
+        cells = {(row, at): gets.get(row, 100.0) for row in contextual.rows() for at in ("source", "corners")}
+        cells |= {("up_osi", "R² encoder"): 0.9, **{("rma", f"R² z{i}"): 0.5 + i / 10 for i in range(4)}}
+        kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    text = contextual.report(kept)
+    assert "gets 200% [200%, 200%] of the blind one's return (wanted: 110%) — reached" in text
+    assert "keeps 10% [10%, 10%] of its return (wanted: less than all of it) — reached" in text
+    assert "`up_osi` keeps 92% [92%, 92%] of what it gets when told the truth (wanted: 90%) — reached" in text
+    assert "`rma` keeps 80% [80%, 80%] of what it gets when told the truth (wanted: 90%) — **missed**" in text
+    assert "encoder 0.9 [0.9, 0.9]" in text and "encoding 0.65 [0.65, 0.65]" in text
+
+
 def test_every_training_of_every_study_can_be_loaded():
     main = importlib.import_module("reproductions.__main__")
     kind = importlib.import_module("reproductions.study").Study

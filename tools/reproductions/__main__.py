@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from reproductions.contextual import contextual
 from reproductions.demo import demo
 from reproductions.distill import distill
 from reproductions.entropy import entropy
@@ -24,6 +25,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "finetune": finetune,
     "entropy": entropy,
     "distill": distill,
+    "contextual": contextual,
 }
 
 

@@ -111,7 +111,8 @@ def test_the_first_worlds_are_nominal_under_adr_and_draws_follow_the_bounds(tmp_
 
 
 def test_the_curves_are_in_the_run_folder(tmp_path):
-    run = whole(tmp_path, KINDS["doraemon"])
+    # Every episode succeeds, so that the distribution only grows.
+    run = whole(tmp_path, KINDS["doraemon"].replace("success: 15", "success: 1"))
     with run.policy.metrics.open() as file:
         rows = list(csv.DictReader(file))
     names = {"entropy", "success", "kl", "torso/low", "torso/high", "wear/low", "wear/high"}

@@ -112,7 +112,7 @@ class Training:
         finally:
             if self.folder.exists():
                 with (self.folder / "core_seconds").open("a") as file:
-                    file.write(f"{time.process_time() - begin:.1f}\n")
+                    file.write(f"{time.process_time() - begin:.3f}\n")
 
     def train(self, run: "Run") -> None:
         """Train a run until it has all its steps."""

@@ -53,8 +53,8 @@ class Results:
             "training": name,
             "seed": str(seed),
             "steps": str(outcome.steps),
-            "train_seconds": f"{outcome.train_seconds:.1f}",
-            "measure_seconds": f"{outcome.measure_seconds:.1f}",
+            "train_seconds": f"{outcome.train_seconds:.3f}",
+            "measure_seconds": f"{outcome.measure_seconds:.3f}",
             "digest": outcome.digest,
         }
         self._cells = {at: line for at, line in self._cells.items() if at[:2] != key}

@@ -15,6 +15,7 @@ from sim2real.progress import Progress
 from sim2real.runs import RunError, open_run
 from sim2real.spec import SpecError
 from sim2real.train import Session, is_finished, start, train, train_part, trained_agent
+from tests.continuing import assert_same, curves, interrupted, parameters
 
 SMALL = """\
 env: {env}
@@ -38,21 +39,6 @@ def spec(folder: Path, env="Hopper-v5", terms=TERMS, steps=600, baseline="false"
     path = folder / "small.yaml"
     path.write_text(SMALL.format(env=env, terms=terms or "  {}", steps=steps, baseline=baseline))
     return path
-
-
-def parameters(run, part="policy"):
-    agent, _ = trained_agent(run, part)
-    return [*agent.actor.state_dict().values(), *agent.critic.state_dict().values(), agent.log_alpha]
-
-
-def curves(run):
-    return [{k: v for k, v in row.items() if k != "steps_per_s"} for row in run.policy.rows()]
-
-
-def assert_same(first, second):
-    assert len(first) == len(second)
-    for a, b in zip(first, second, strict=True):
-        assert torch.equal(a, b)
 
 
 @pytest.fixture(scope="module")
@@ -79,11 +65,7 @@ def test_another_seed_gives_another_policy(whole, tmp_path):
 @pytest.mark.parametrize("stop", [48, 248, 404])
 def test_resuming_from_a_saved_step_is_as_if_never_interrupted(whole, tmp_path, stop):
     run = start(spec(tmp_path), (), tmp_path / "run")
-    session = Session(run, "policy")
-    while session.loop.steps < stop:
-        session.step(Progress.silent())
-    session.save()  # what SIGINT does
-    session.env.close()
+    interrupted(run, stop)
     train(run, Progress.silent())
     assert_same(parameters(run), parameters(whole))
     assert curves(run) == curves(whole)
@@ -118,11 +100,7 @@ def test_goal_tasks_resume_exactly_too(tmp_path):
         folder.mkdir()
         run = start(spec(folder, "FetchReach-v4", terms, 400), (), folder / "run")
         if name == "parts":
-            session = Session(run, "policy")
-            while session.loop.steps < 252:
-                session.step(Progress.silent())
-            session.save()
-            session.env.close()
+            interrupted(run, 252)
         train(run, Progress.silent())
         runs.append(parameters(run))
     assert_same(*runs)
@@ -196,11 +174,7 @@ def test_unstable_worlds_are_counted_and_their_domains_kept(tmp_path):
     # MuJoCo takes an acceleration beyond 1e10 for a simulation gone wrong.
     terms = "  pull: {type: gravity, set: {choice: [9.81, 1e13]}}"
     run = start(spec(tmp_path, terms=terms), (), tmp_path / "run")
-    session = Session(run, "policy")
-    while session.loop.steps < 300:
-        session.step(Progress.silent())
-    session.save()
-    session.env.close()
+    interrupted(run, 300)
     train(run, Progress.silent())  # the failures from before are remembered
     failures = json.loads((run.path / "failures.json").read_text())
     assert {entry["values"]["pull"] for entry in failures} == {1e13}

@@ -76,11 +76,8 @@ class SACConfig(ActorCriticConfig):
     )
 
 
-class FastSACConfig(SACConfig):
-    """Soft actor-critic with truncated quantile critics, for many worlds and few updates: the default.
-
-    `tools/bench learning` measures it against others' defaults, `tools/bench ablation` each of its choices.
-    """
+class ManyWorldsConfig(ActorCriticConfig):
+    """Narrow networks and few updates, each with a longer return, for many worlds at once."""
 
     actor_hidden: Widths = Field((128, 128), description="Widths of the actor's hidden layers.")
     critic_hidden: Widths = Field((128, 128), description="Widths of each critic's hidden layers.")
@@ -93,6 +90,14 @@ class FastSACConfig(SACConfig):
     n_step: PositiveInt = Field(
         3, description="Transitions whose rewards are summed before a critic is asked for the rest."
     )
+
+
+class FastSACConfig(ManyWorldsConfig, SACConfig):
+    """Soft actor-critic with truncated quantile critics, for many worlds and few updates: the default.
+
+    `tools/bench learning` measures it against others' defaults, `tools/bench ablation` each of its choices.
+    """
+
     tau: float = Field(0.05, gt=0, le=1, description="Step of the target critics per update.")
     critic_layernorm: bool = Field(
         True, description="Whether the critics normalize their hidden layers (Ba et al. 2016)."
@@ -112,20 +117,9 @@ class FastSACConfig(SACConfig):
         return self
 
 
-class CrossQConfig(ActorCriticConfig):
+class CrossQConfig(ManyWorldsConfig):
     """CrossQ (Bhatt et al. 2024): batch normalization in place of target networks, for many worlds too."""
 
-    actor_hidden: Widths = Field((128, 128), description="Widths of the actor's hidden layers.")
-    critic_hidden: Widths = Field((128, 128), description="Widths of each critic's hidden layers.")
-    updates_per_step: float = Field(
-        0.125, ge=0, description="Gradient updates per environment step; N worlds take N of them."
-    )
-    policy_updates: PositiveInt = Field(
-        1, description="Actor updates at each visit; equal to policy_delay it catches up fully."
-    )
-    n_step: PositiveInt = Field(
-        3, description="Transitions whose rewards are summed before a critic is asked for the rest."
-    )
     batch_norm_momentum: float = Field(
         0.01, gt=0, le=1, description="Share of a batch in the running statistics of the critics."
     )

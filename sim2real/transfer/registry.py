@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple, Protocol
 
 from gymnasium import spaces
 
 from sim2real.agents import Agent, RewardFn
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
-from sim2real.transfer.contextual import Contextual, ContextualConfig
+from sim2real.transfer.contextual import ContextualConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
 from sim2real.transfer.rma import RMA, RMAConfig
@@ -42,7 +42,9 @@ class Method(NamedTuple):
     config: type[StudentConfig | ContextualConfig]
 
 
-def _contextual(agent: type[Contextual], config: type[ContextualConfig]) -> Method:
+def _alone(agent: Callable[..., Agent], config: type[StudentConfig | ContextualConfig]) -> Method:
+    """Return a method whose agent learns from no other run."""
+
     def make(
         observation_space: spaces.Space[Any],
         action_space: spaces.Space[Any],
@@ -57,25 +59,13 @@ def _contextual(agent: type[Contextual], config: type[ContextualConfig]) -> Meth
     return Method(make, config)
 
 
-def _online(
-    observation_space: spaces.Space[Any],
-    action_space: spaces.Space[Any],
-    config: Any,
-    seed: int,
-    compute_reward: RewardFn | None,
-    load: Load,
-) -> Agent:
-    del load
-    return OnlineDistillation(observation_space, action_space, config, seed, compute_reward)
-
-
 METHODS: dict[str, Method] = {
     "distillation": Method(Distillation, DistillationConfig),
-    "online_distillation": Method(_online, OnlineDistillationConfig),
-    "universal": _contextual(Universal, UniversalConfig),
-    "up_osi": _contextual(UPOSI, UPOSIConfig),
-    "rma": _contextual(RMA, RMAConfig),
-    "asymmetric": _contextual(Asymmetric, AsymmetricConfig),
+    "online_distillation": _alone(OnlineDistillation, OnlineDistillationConfig),
+    "universal": _alone(Universal, UniversalConfig),
+    "up_osi": _alone(UPOSI, UPOSIConfig),
+    "rma": _alone(RMA, RMAConfig),
+    "asymmetric": _alone(Asymmetric, AsymmetricConfig),
 }
 
 

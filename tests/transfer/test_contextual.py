@@ -16,7 +16,7 @@ from sim2real.runs import open_run
 from sim2real.spec import SpecError, load_text
 from sim2real.train import CATALOG, Session, fresh_agent, reload, start, train, trained_agent, training_env
 from sim2real.transfer.registry import METHODS, history_of
-from tests.test_train import assert_same, parameters
+from tests.continuing import assert_same, interrupted, parameters
 
 SPEC = """
 env: PointGoals-v0
@@ -131,11 +131,7 @@ def test_it_is_evaluated_like_any_other(run):
 def test_resuming_is_as_if_never_interrupted(run, tmp_path):
     stopped = begun(tmp_path, method(run))
     for stop in (300, 452):
-        session = Session(stopped, "policy")
-        while session.loop.steps < stop:
-            session.step(Progress.silent())
-        session.save()
-        session.env.close()
+        interrupted(stopped, stop)
     train(stopped, Progress.silent())
     assert_same(parameters(open_run(stopped.path)), parameters(run))
 

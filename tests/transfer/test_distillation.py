@@ -15,11 +15,12 @@ from sim2real.evaluation.fewshot import adapt
 from sim2real.progress import Progress
 from sim2real.runs import RunError
 from sim2real.spec import Evaluate, SpecError
-from sim2real.train import Session, reload, start, train_part, trained_agent, training_env
+from sim2real.train import reload, start, train_part, trained_agent, training_env
 from sim2real.transfer.sizes import parameters
 from sim2real.transfer.student import gaussian_kl
 from sim2real.transfer.teacher import Teacher, rebased
 from tests.agents.toys import SMALL, Identity
+from tests.continuing import interrupted
 from tests.transfer.pupils import SPACES, learner, student
 
 
@@ -301,11 +302,7 @@ def test_once_saved_a_run_needs_its_teachers_no_more(small_run, tmp_path):
     for name in ("whole", "parts"):
         run = start(spec(tmp_path, teacher), (), tmp_path / name)
         if name == "parts":
-            session = Session(run, "policy")
-            while session.loop.steps < 240:
-                session.step(Progress.silent())
-            session.save()
-            session.env.close()
+            interrupted(run, 240)
             shutil.rmtree(teacher)
         train_part(run, "policy", Progress.silent())
         found.append(trained_agent(run)[0].state_dict())

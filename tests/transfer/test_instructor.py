@@ -8,7 +8,8 @@ import pytest
 from sim2real.progress import Progress
 from sim2real.runs import to_arrays
 from sim2real.train import Session, start, train
-from tests.test_train import assert_same, curves, parameters, spec
+from tests.continuing import assert_same, curves, interrupted, parameters
+from tests.test_train import spec
 
 DRIFT = """\
   torso: {type: mass, select: torso, scale: [0.6, 1.4]}
@@ -45,11 +46,7 @@ def test_resuming_is_as_if_never_interrupted(tmp_path, kind):
     first = whole(tmp_path, KINDS[kind])
     run = begin(tmp_path, KINDS[kind], "stopped")
     for stop in (300, 452):
-        session = Session(run, "policy")
-        while session.loop.steps < stop:
-            session.step(Progress.silent())
-        session.save()
-        session.env.close()
+        interrupted(run, stop)
     train(run, Progress.silent())
     assert_same(parameters(run), parameters(first))
     assert curves(run) == curves(first)

@@ -9,10 +9,11 @@ import torch
 from sim2real.agents import SAC, Loop
 from sim2real.progress import Progress
 from sim2real.spec import SpecError
-from sim2real.train import Session, start, train_part, trained_agent
+from sim2real.train import start, train_part, trained_agent
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
 from sim2real.transfer.student import gaussian_kl
 from tests.agents.toys import SMALL, Identity, transitions
+from tests.continuing import interrupted
 from tests.transfer.pupils import SPACES
 from tests.transfer.test_distillation import points, tree_equal
 
@@ -146,11 +147,7 @@ def test_it_is_an_ordinary_run(tmp_path):
     for name in ("whole", "parts"):
         run = start(path, (), tmp_path / name)
         if name == "parts":
-            session = Session(run, "policy")
-            while session.loop.steps < 320:
-                session.step(Progress.silent())
-            session.save()
-            session.env.close()
+            interrupted(run, 320)
         train_part(run, "policy", Progress.silent())
         found.append(trained_agent(run)[0].state_dict())
     assert tree_equal(*found)

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from reproductions.results import Floats, Results, estimate, figure_bytes, percent, verdict
+from reproductions.figures import figure_bytes
+from reproductions.results import Floats, Results, estimate, percent, verdict
 from sim2real.evaluation.statistics import iqm
 
 ENTROPY = 0.3

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, estimate, figure_bytes
+from reproductions.figures import curve, figure_bytes
+from reproductions.results import Floats, Results, cell, estimate
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
-from sim2real.evaluation.statistics import iqm, iqm_interval
+from sim2real.evaluation.statistics import iqm
 
 if TYPE_CHECKING:
     from sim2real.agents import Agent
@@ -205,10 +206,7 @@ def draw(corridors: dict[str, Floats], hoppers: dict[str, Floats]) -> bytes:
     for axes, (title, found, shots) in zip(figure.subplots(1, 2), panels, strict=True):
         for row, returns in found.items():
             if len(returns):
-                each = returns.mean(1)
-                (line,) = axes.plot(shots, iqm(each, axis=0), "o-", ms=3, label=row)
-                low, high = np.array([iqm_interval(scores) for scores in each.T]).T
-                axes.fill_between(shots, low, high, color=line.get_color(), alpha=0.15, lw=0)
+                curve(axes, shots, returns.mean(1), row)
         axes.set(xlabel="target episodes", title=title)
         axes.legend(frameon=False, fontsize=8)
     figure.axes[0].set_ylabel("return, mean over targets")

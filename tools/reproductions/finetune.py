@@ -4,11 +4,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, figure_bytes
+from reproductions.figures import curve, figure_bytes
+from reproductions.results import Floats, Results, cell
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
-from sim2real.evaluation.statistics import iqm, iqm_interval
+from sim2real.evaluation.statistics import iqm
 from sim2real.transfer.curves import Curve, area_ratio, retained, shots_to, threshold_of
 
 if TYPE_CHECKING:
@@ -144,10 +145,7 @@ def draw(results: Results) -> bytes:
     figure = Figure(figsize=(6.5, 4), layout="constrained")
     axes = figure.subplots()
     for mode in MODES:
-        scores = results.table(mode, [str(k) for k in SHOTS])
-        (line,) = axes.plot(SHOTS, iqm(scores, axis=0), "o-", ms=3, label=mode)
-        low, high = np.array([iqm_interval(each) for each in scores.T]).T
-        axes.fill_between(SHOTS, low, high, color=line.get_color(), alpha=0.1, lw=0)
+        curve(axes, SHOTS, results.table(mode, [str(k) for k in SHOTS]), mode)
     axes.set(xlabel="target episodes", ylabel="return (IQM over seeds, 95 % interval)")
     axes.legend(frameon=False, fontsize=8)
     return figure_bytes(figure)

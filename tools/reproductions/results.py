@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -157,12 +156,3 @@ def percent(value: float, low: float, high: float) -> str:
 def verdict(reached: bool) -> str:
     """Return the word for a gate that is reached, or missed."""
     return "reached" if reached else "**missed**"
-
-
-def figure_bytes(figure: Any) -> bytes:
-    """Return a matplotlib figure as a small PNG."""
-    import io
-
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return buffer.getvalue()

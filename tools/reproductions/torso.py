@@ -4,7 +4,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, estimate, figure_bytes, percent, verdict
+from reproductions.figures import curve, figure_bytes
+from reproductions.results import Floats, Results, cell, estimate, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import ROOT, markdown
 from reproductions.trainings import Cells, Job, Training
@@ -129,18 +130,13 @@ def draw(found: dict[str, Floats]) -> bytes:
     """Draw return against mass, with intervals over seeds: the ensemble beside specialists, and curricula."""
     from matplotlib.figure import Figure
 
-    from sim2real.evaluation.statistics import iqm_interval
-
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     kg = [float(mass.split()[0]) for mass in MASSES]
     panels = {"Specialists": (*SPECIALISTS, ENSEMBLE), "Curricula": (ENSEMBLE, *OTHERS)}
     for axes, (title, rows) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
         for row in rows:
-            if row not in found:
-                continue
-            (line,) = axes.plot(kg, iqm(found[row], axis=0), "o-", ms=3, label=row)
-            low, high = np.array([iqm_interval(scores) for scores in found[row].T]).T
-            axes.fill_between(kg, low, high, color=line.get_color(), alpha=0.15, lw=0)
+            if row in found:
+                curve(axes, kg, found[row], row)
         axes.set(xlabel="torso mass [kg]", title=title)
         axes.legend(frameon=False, fontsize=8)
     figure.axes[0].set_ylabel("return (IQM over seeds, 95 % interval)")

@@ -40,10 +40,7 @@ MOTORS = {"weak": 0.5, "middle": 1.0, "strong": 2.0}
 MULTI = 0.9
 """Gate: the least share that the student of several teachers keeps of each on its own dynamics."""
 
-LEARNER = {"actor_lr": 3e-3, "critic_lr": 3e-3}
-"""Settings of the online student's learner."""
-
-EVERY = 3_000
+EVERY = 5_000
 """Environment steps between two points of an online student's curve."""
 
 
@@ -132,9 +129,7 @@ def _of_motor(label: str, factor: float, seed: int) -> Training:
 
 
 def _online(seed: int) -> Watched:
-    agent = {"hidden": widths("pendulum", 0.25), "learner": "fast_sac", "settings": LEARNER, "episodes": 16}
-    settings = ("train.steps=60_000", "train.num_envs=16", _agent(agent))
-    return Watched("distill", "distill/online", seed, "", settings)
+    return Watched("distill", "distill/hopper", seed, "online")
 
 
 def _folder(training: Training) -> str:

@@ -9,9 +9,12 @@ from sim2real.evaluation.statistics import iqm
 ENTROPY = 0.3
 """Gate: how far a stochastic student's entropy may be from its teacher's, by dimension [nat]."""
 
+COLLAPSE = 0.25
+"""A learner has collapsed where it is so far, as a share of its best return, below the best it had been."""
+
 LOST, FINAL = 0.02, 0.98
-"""Gates: the most that an online student's curve may fall, as a share of the best return of the learner's,
-and the least share of that best return that it must end with."""
+"""Gates: the most that an online student may be below the best it had been where its learner has collapsed,
+as a share of the learner's best return, and the least share of that best return that it must end with."""
 
 
 def shares(scores: Floats) -> Floats:
@@ -38,9 +41,9 @@ def geometric_mean(*tasks: Floats) -> float:
     return float(np.prod(means) ** (1 / len(means)))
 
 
-def fall(curve: Floats) -> Floats:
-    """Return how far each curve (seeds, points) is, where it is farthest, below the best that it had been."""
-    return (np.maximum.accumulate(curve, axis=1) - curve).max(1)
+def below(curve: Floats) -> Floats:
+    """Return how far each point of curves (seeds, points) is below the best that the curve had been."""
+    return np.maximum.accumulate(curve, axis=1) - curve
 
 
 def online_shares(learner: Floats, student: Floats, random: Floats) -> dict[str, Floats]:
@@ -52,12 +55,16 @@ def online_shares(learner: Floats, student: Floats, random: Floats) -> dict[str,
         random: Of the random policy (seeds,).
 
     Returns:
-        `learner falls`, `student falls` and `final`, the student's last return; (seeds,) each.
+        How far the `learner` and the `student` fall at the most, how far the student is below the best it
+        had been where the learner has `collapsed`, 0 if it never has, and the student's `final` return;
+        (seeds,) each.
     """
     best = learner.max(1) - random
+    falls, own = below(learner) / best[:, None], below(student) / best[:, None]
     return {
-        "learner falls": fall(learner) / best,
-        "student falls": fall(student) / best,
+        "learner": falls.max(1),
+        "student": own.max(1),
+        "collapsed": np.where(falls >= COLLAPSE, own, 0.0).max(1),
         "final": (student[:, -1] - random) / best,
     }
 
@@ -69,11 +76,16 @@ def online_text(results: Results, points: tuple[str, ...]) -> list[str]:
     if not len(learner):
         return []
     (results.folder / "online.png").write_bytes(draw(learner, student, points))
-    told = {name: estimate(iqm, own) for name, own in online_shares(learner, student, random).items()}
-    most, final = told["student falls"], told["final"]
+    found = online_shares(learner, student, random)
+    told = {name: estimate(iqm, own) for name, own in found.items()}
+    most, final = told["collapsed"], told["final"]
+    collapsed = (found["learner"] >= COLLAPSE).sum()
     return [
-        f"- Online: the learner's curve falls by {percent(*told['learner falls'])} of its best return, the "
-        f"student's by {percent(*most)} (wanted: at most {LOST:.0%}) — {verdict(most[0] <= LOST)}.\n"
+        f"- Online, on Hopper: the learner's curve falls by {percent(*told['learner'])} of its best return, "
+        f"by {COLLAPSE:.0%} or more in {collapsed} of {len(learner)} seeds; the student's by "
+        f"{percent(*told['student'])} at any time.\n"
+        f"- Online: while the learner is collapsed, the student is {percent(*most)} below its own best so "
+        f"far (wanted: at most {LOST:.0%}) — {verdict(most[0] <= LOST)}.\n"
         f"- Online: the student ends with {percent(*final)} of the learner's best checkpoint "
         f"(wanted: {FINAL:.0%}) — {verdict(final[0] >= FINAL)}.",
         "![Learner and online student](assets/results/distill/online.png)",

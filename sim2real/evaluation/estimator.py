@@ -38,13 +38,15 @@ def r2(pair: torch.Tensor, names: Sequence[str]) -> dict[str, float]:
 
     Args:
         pair: Estimates and truths `(2, n, k)`.
-        names: Of the columns (k,).
+        names: Of the columns (k,). Columns of one name count as one quantity of several numbers: what is
+            missed of all of them against how far all of them vary.
     """
     estimates, truths = pair.double().numpy()
     total = np.square(truths - truths.mean(0)).sum(0)
     missed = np.square(truths - estimates).sum(0)
+    own = {name: [one == name for one in names] for name in names}
     return {
-        name: float(1.0 - miss / spread)
-        for name, miss, spread in zip(names, missed, total, strict=True)
-        if spread > 1e-9
+        name: float(1.0 - missed[at].sum() / spread)
+        for name, at in own.items()
+        if (spread := total[at].sum()) > 1e-9
     }

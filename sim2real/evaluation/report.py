@@ -54,9 +54,10 @@ def headline(result: dict[str, Any]) -> str:
     targets = result["targets"]
     worst = min(targets, key=lambda name: targets[name]["shots"]["0"]["iqm"])
     zero = targets[worst]["shots"]["0"]
+    change = "falls to" if zero["iqm"] < nominal else "is"
     how = "untrained" if result["settings"].get("finetune") == "scratch" else "zero-shot"
     text = (
-        f"Return is {nominal:.0f} on nominal dynamics and, {how}, falls to {zero['iqm']:.0f} "
+        f"Return is {nominal:.0f} on nominal dynamics and, {how}, {change} {zero['iqm']:.0f} "
         f"on the hardest of {len(targets)} targets ({worst})."
     )
     best_k = max(targets[worst]["shots"], key=int)

@@ -35,6 +35,6 @@ class RMA(Estimating):
         return Informed(self.plain, self.domain, encoder), self.layout.plain + config.latent
 
     def estimated(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return `z0`, `z1`, ...: an encoding's numbers have no names."""
+        """Return one name for all: a single number of an encoding means nothing, and may hardly vary."""
         del names
-        return tuple(f"z{i}" for i in range(self.config.latent))
+        return ("encoding",) * self.config.latent

@@ -124,7 +124,7 @@ def test_on_a_target_nothing_is_learned_from_its_domain(run):
 def test_it_is_evaluated_like_any_other(run):
     result = evaluate(run, Request(), Progress.silent())
     assert set(result["targets"]["against"]["shots"]) == {"0", "1"}
-    names = {"up_osi": ["pull.x", "pull.y"], "rma": ["z0", "z1", "z2", "z3"]}.get(method(run))
+    names = {"up_osi": ["pull.x", "pull.y"], "rma": ["encoding"]}.get(method(run))
     assert list(result.get("estimator_r2", [])) == (names or [])
 
 
@@ -213,7 +213,10 @@ def test_r2_by_hand():
     truth = torch.tensor([[0.0, 5.0], [2.0, 5.0]])
     estimate = torch.tensor([[0.5, 4.0], [2.0, 9.0]])
     # Missed by 0.25 of a spread of 2; the second column does not vary.
-    assert r2(torch.stack([estimate, truth]), ["a", "b"]) == {"a": pytest.approx(1 - 0.25 / 2)}
+    pair = torch.stack([estimate, truth])
+    assert r2(pair, ["a", "b"]) == {"a": pytest.approx(1 - 0.25 / 2)}
+    # As one quantity the second's misses count too: 1 and 16.
+    assert r2(pair, ["c", "c"]) == {"c": pytest.approx(1 - 17.25 / 2)}
 
 
 def test_only_contextual_methods_ask_for_context():

@@ -98,12 +98,9 @@ def report(results: Results) -> str:
 
 
 def explained(results: Results, row: str) -> str:
-    """Return a row's coefficients of determination, by name; of an encoding their mean."""
-    if row == "up_osi":
-        scores = {name: results.scores(row, f"R² {name}") for name in ("encoder", "pole_mass")}
-        return ", ".join(f"{name} {cell(own, 2)}" for name, own in scores.items() if len(own))
-    each = [own for i in range(4) if len(own := results.scores(row, f"R² z{i}"))]
-    return f"encoding {cell(np.mean(each, axis=0), 2)}" if row == "rma" and each else ""
+    """Return a row's coefficients of determination, by name."""
+    scores = {name: results.scores(row, f"R² {name}") for name in ("encoder", "pole_mass", "encoding")}
+    return ", ".join(f"{name} {cell(own, 2)}" for name, own in scores.items() if len(own))
 
 
 def ratio(one: Floats, other: Floats) -> float:

@@ -139,15 +139,20 @@ def solved(shots: Floats) -> str:
 
 
 def draw(results: Results) -> bytes:
-    """Draw return against target episodes by mode, with intervals over seeds."""
+    """Draw return against target episodes, a panel for each mode: IQM with interval, and each seed."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(6.5, 4), layout="constrained")
-    axes = figure.subplots()
-    for mode in MODES:
-        curve(axes, SHOTS, results.table(mode, [str(k) for k in SHOTS]), mode)
-    axes.set(xlabel="target episodes", ylabel="return (IQM over seeds, 95 % interval)")
-    axes.legend(frameon=False, fontsize=8)
+    figure = Figure(figsize=(9, 2.6 * 2), layout="constrained")
+    panels = list(figure.subplots(2, 4, sharex=True, sharey=True).flat)
+    for axes, mode in zip(panels, MODES, strict=False):
+        scores = results.table(mode, [str(k) for k in SHOTS])
+        axes.plot(SHOTS, scores.T, color="0.7", lw=0.8)
+        curve(axes, SHOTS, scores, mode)
+        axes.set_title(mode, fontsize=9)
+    for axes in panels[len(MODES) :]:
+        axes.axis("off")
+    figure.supxlabel("target episodes", fontsize=9)
+    figure.supylabel("return (IQM over seeds, 95 % interval; seeds in grey)", fontsize=9)
     return figure_bytes(figure)
 
 

@@ -126,7 +126,7 @@ def report(results: Results) -> str:
     rows = [row_of(SOFT, *layout) for layout in LAYOUTS] + [row_of(CONTROL, n, 0.0) for n in GOALS]
     found = {row: results.table(row, COLUMNS) for row in rows}
     lines = [
-        [row, *(cell(column, 3) for column in scores.T), _verdict(row, scores), str(len(scores))]
+        [row, *(cell(np.round(column, 9), 3) for column in scores.T), _verdict(row, scores), str(len(scores))]
         for row, scores in found.items()
         if len(scores)
     ]

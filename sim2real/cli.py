@@ -127,8 +127,8 @@ def inspect(
     """Show every parameter of a spec, and check that each term changes something."""
     with _errors():
         from sim2real.inspection import describe
+        from sim2real.session import CATALOG
         from sim2real.spec import load
-        from sim2real.train import CATALOG
 
         bundle = load(spec, CATALOG, tuple(set_ or ()))
         typer.echo(describe(bundle))

@@ -12,6 +12,7 @@ import io
 import json
 import os
 import platform
+import shutil
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -70,6 +71,11 @@ class Track:
         return self.path / "checkpoints" / "latest.pt"
 
     @property
+    def best(self) -> Path:
+        """The checkpoint that did best in validation, of a training that validates."""
+        return self.checkpoint.with_name("best.pt")
+
+    @property
     def metrics(self) -> Path:
         """The curves."""
         return self.path / "metrics.csv"
@@ -83,8 +89,18 @@ class Track:
         torch.save({"format": _FORMAT, "spec_sha256": self.spec_sha256, **_to_tensors(state)}, buffer)
         write_atomically(self.checkpoint, buffer.getvalue())
 
-    def load(self) -> dict[str, Any]:
-        """Read the checkpoint.
+    def keep(self) -> None:
+        """Let the newest checkpoint be the best one, too."""
+        temporary = self.best.with_name(f".{self.best.name}.{os.getpid()}.tmp")
+        temporary.unlink(missing_ok=True)
+        try:
+            os.link(self.checkpoint, temporary)  # checkpoints are replaced, never changed: one file is enough
+        except OSError:
+            shutil.copyfile(self.checkpoint, temporary)
+        os.replace(temporary, self.best)
+
+    def load(self, best: bool = False) -> dict[str, Any]:
+        """Read the newest checkpoint, or the best one if there is one.
 
         Raises:
             RunError: If there is none, it is damaged, or it is of something else.
@@ -94,7 +110,7 @@ class Track:
 
         import torch
 
-        path = self.checkpoint
+        path = self.best if best and self.best.exists() else self.checkpoint
         if not path.exists():
             raise RunError(f"{path}: there is no checkpoint yet")
         try:

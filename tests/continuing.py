@@ -4,7 +4,7 @@ import torch
 
 from sim2real.progress import Progress
 from sim2real.runs import Run
-from sim2real.train import Session, trained_agent
+from sim2real.session import Session, trained_agent
 
 
 def interrupted(run: Run, steps: int) -> None:

@@ -25,8 +25,14 @@ MAY_IMPORT = {
     },
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
-    "sim2real/train": {
+    "sim2real/rollout": {"sim2real.agents", "sim2real.envs"},
+    "sim2real/validation": {"sim2real.agents", "sim2real.rollout"},
+    "sim2real/session": {
         "sim2real.agents", "sim2real.envs", "sim2real.progress", "sim2real.runs", "sim2real.spec",
+        "sim2real.transfer", "sim2real.validation",
+    },
+    "sim2real/train": {
+        "sim2real.envs", "sim2real.progress", "sim2real.runs", "sim2real.session", "sim2real.spec",
         "sim2real.transfer",
     },
     "sim2real/inspection": {
@@ -35,12 +41,13 @@ MAY_IMPORT = {
     },
     "sim2real/evaluation": {
         "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.progress",
-        "sim2real.inspection", "sim2real.runs", "sim2real.spec", "sim2real.train", "sim2real.transfer",
+        "sim2real.inspection", "sim2real.rollout", "sim2real.runs", "sim2real.session", "sim2real.spec",
+        "sim2real.train", "sim2real.transfer",
     },
     "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs", "sim2real.transfer"},
     "sim2real/cli": {
         "sim2real.catalog", "sim2real.evaluation", "sim2real.inspection", "sim2real.progress",
-        "sim2real.runs", "sim2real.spec", "sim2real.train", "sim2real.worlds",
+        "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.train", "sim2real.worlds",
     },
 }  # fmt: skip
 

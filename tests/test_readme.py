@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from sim2real.envs import nominal_model
+from sim2real.session import CATALOG
 from sim2real.spec import Program, load_text
-from sim2real.train import CATALOG
 from sim2real.worlds import Worlds
 
 ROOT = Path(__file__).resolve().parent.parent

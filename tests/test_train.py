@@ -13,8 +13,9 @@ import torch
 
 from sim2real.progress import Progress
 from sim2real.runs import RunError, open_run
+from sim2real.session import Session, trained_agent
 from sim2real.spec import SpecError
-from sim2real.train import Session, is_finished, start, train, train_part, trained_agent
+from sim2real.train import is_finished, start, train, train_part
 from tests.continuing import assert_same, curves, interrupted, parameters
 
 SMALL = """\

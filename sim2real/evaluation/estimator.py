@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from sim2real.evaluation.rollout import Rollout
 from sim2real.evaluation.zeroshot import worlds
+from sim2real.rollout import Rollout
 from sim2real.spec import Bundle, Evaluate
 from sim2real.transfer.estimating import Estimating
 

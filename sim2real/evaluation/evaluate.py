@@ -18,15 +18,16 @@ from sim2real.agents import Agent, RandomAgent
 from sim2real.envs.domains import Domains, fixed
 from sim2real.evaluation.estimator import estimator_r2
 from sim2real.evaluation.fewshot import adapt
-from sim2real.evaluation.rollout import run_episodes
 from sim2real.evaluation.statistics import summarize
 from sim2real.evaluation.suites import choose
 from sim2real.evaluation.zeroshot import Summary, compare, worlds
 from sim2real.progress import Progress
+from sim2real.rollout import run_episodes
 from sim2real.runs import Run, RunError, open_run, write_json
+from sim2real.session import reload, trained_agent
 from sim2real.spec import Domain, Evaluate
 from sim2real.spec.wording import plain_problems
-from sim2real.train import reload, train_part, trained_agent
+from sim2real.train import train_part
 from sim2real.transfer.estimating import Estimating
 from sim2real.transfer.finetune import begin
 

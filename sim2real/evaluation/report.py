@@ -11,7 +11,7 @@ import jinja2
 from sim2real.evaluation.plots import training_plot, transfer_plot
 from sim2real.inspection import parameter_rows
 from sim2real.runs import Run, write_atomically
-from sim2real.train import reload
+from sim2real.session import reload
 
 _LARGEST_VIDEO = 4_000_000
 """A longer video stays beside the report rather than in it [bytes]."""

@@ -1,38 +1,16 @@
 """Summaries of episodes that are honest about their uncertainty."""
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import stats
 
+from sim2real.rollout import Episodes
+
 Floats = NDArray[np.float64]
 RESAMPLES = 2000
 """Bootstrap resamples of an interval."""
-
-
-@dataclass(frozen=True)
-class Episodes:
-    """What happened in the episodes of one evaluation.
-
-    Attributes:
-        returns: Undiscounted returns (n,); of a failed simulation, what it had until then.
-        success: Whether each ended in success (n,), or None where the task defines none.
-        failed: Whether each simulation failed (n,).
-        lengths: Steps taken (n,).
-    """
-
-    returns: Floats
-    success: NDArray[np.bool_] | None
-    failed: NDArray[np.bool_]
-    lengths: NDArray[np.int64]
-
-    def split(self, parts: int) -> "list[Episodes]":
-        """Return equally many of them in each part, in their order."""
-        columns = (self.returns, self.success, self.failed, self.lengths)
-        each = [[None] * parts if column is None else np.split(column, parts) for column in columns]
-        return [Episodes(*own) for own in zip(*each, strict=True)]
 
 
 def iqm(values: Floats, axis: int = -1) -> Any:

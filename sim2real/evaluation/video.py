@@ -15,8 +15,8 @@ from sim2real.envs.vector import TaskVectorEnv
 from sim2real.evaluation.suites import choose
 from sim2real.progress import Progress
 from sim2real.runs import Run, RunError
+from sim2real.session import reload, trained_agent
 from sim2real.spec import Bundle, Domain, domain
-from sim2real.train import reload, trained_agent
 from sim2real.transfer.registry import history_of
 
 Frame = NDArray[np.uint8]

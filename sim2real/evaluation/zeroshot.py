@@ -13,9 +13,9 @@ from sim2real.envs.domains import Domains, from_source, side_by_side
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native, make_task
 from sim2real.envs.vector import TaskVectorEnv
-from sim2real.evaluation.rollout import CORES, run_episodes, run_places, threads_each
 from sim2real.evaluation.statistics import summarize
 from sim2real.progress import Progress
+from sim2real.rollout import CORES, run_episodes, run_places, threads_each
 from sim2real.spec import Bundle, Evaluate
 from sim2real.transfer.registry import history_of
 

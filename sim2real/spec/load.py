@@ -1,7 +1,7 @@
 """File → validated Spec and Program, with every mistake reported at once."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from sim2real.spec.program import Program, ProgramError
 from sim2real.spec.source import Problem, SpecError, override, read, read_file
 from sim2real.spec.validate import validate
 
+Check = Callable[[Spec, Program], None]
+
 
 @dataclass(frozen=True)
 class Catalog:
@@ -26,14 +28,14 @@ class Catalog:
         fit: Returns a program bound to a model that can take every term, compiled anew where that is needed;
             raises ProgramError for terms that the environment cannot take.
         curricula: Each curriculum's settings class; None leaves `train.curriculum` unchecked.
-        check_curriculum: Raises ValueError for a curriculum that a spec's program cannot have.
+        checks: Raise ValueError where a section, by its path, does not go with the rest of a spec.
     """
 
     model: Callable[[str, Mapping[str, Any]], mujoco.MjModel]
     agents: Mapping[str, type[BaseModel]] | None = None
     fit: Callable[[str, Mapping[str, Any], Program], Program] | None = None
     curricula: Mapping[str, type[BaseModel]] | None = None
-    check_curriculum: Callable[[Spec, Program], None] | None = None
+    checks: Mapping[tuple[str, ...], Check] = field(default_factory=dict[tuple[str, ...], Check])
 
 
 @dataclass(frozen=True)
@@ -69,14 +71,21 @@ def load_text(text: str, name: str, catalog: Catalog, overrides: tuple[str, ...]
     spec, problems = validate(source, catalog.agents, text, catalog.curricula)
     model = _model(spec.env, spec.env_options, catalog, problems) if spec.env else None
     program, targets = (None, {}) if model is None else _bind(model, spec, catalog, problems)
-    if not problems and program is not None and catalog.check_curriculum and spec.train.curriculum:
-        try:
-            catalog.check_curriculum(spec, program)
-        except ValueError as error:
-            problems.append(Problem(("train", "curriculum"), str(error)))
+    if not problems and program is not None:
+        problems += _checked(spec, program, catalog)
     if problems or program is None:
         raise SpecError(source, problems)
     return Bundle(spec, program, targets)
+
+
+def _checked(spec: Spec, program: Program, catalog: Catalog) -> list[Problem]:
+    found: list[Problem] = []
+    for path, check in catalog.checks.items():
+        try:
+            check(spec, program)
+        except ValueError as error:
+            found.append(Problem(path, str(error)))
+    return found
 
 
 def _model(

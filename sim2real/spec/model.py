@@ -51,6 +51,12 @@ class Train(_Section):
     )
     seed: Count = Field(default=0, ge=0, lt=2**31, description="seed of the agent and of every draw")
     checkpoint_every: Count = Field(default=10_000, ge=1, description="environment steps between checkpoints")
+    validate_on: Count = Field(
+        default=0,
+        ge=0,
+        description="episodes on the source at every checkpoint, whose mean return says which checkpoint is "
+        "kept as the policy; 0 keeps the last",
+    )
     baseline: bool = Field(
         default=True, description="also train the same agent without randomization, to compare with"
     )

@@ -45,6 +45,8 @@ def check_curriculum(spec: Spec, program: Program) -> None:
         ValueError: Saying why.
     """
     given = spec.train.curriculum
+    if not given:
+        return
     settings = CURRICULA[given["type"]].settings.model_validate(given)
     if isinstance(settings, UniformSettings):
         return

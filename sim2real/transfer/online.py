@@ -1,16 +1,16 @@
 """Online distillation (Rusu et al. 2015, section 4): a student follows the best policy of a run in progress.
 
 A policy in training rises and falls; its best moments are kept by distilling them into another network.
-Between two of them the student does not change, so what is evaluated does not fall when the learner does.
+Whether a moment is one, validation says (`train.validate_on`), and so it does of what was distilled: what is
+evaluated does not fall when the learner does.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
-import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
@@ -30,9 +30,6 @@ class OnlineDistillationConfig(StudentConfig):
 
     learner: str = Field("fast_sac", description="Algorithm of the learner: one with a Gaussian policy.")
     settings: dict[str, Any] = Field(default_factory=dict, description="The learner's own settings.")
-    episodes: PositiveInt = Field(
-        20, description="Finished episodes whose mean return is compared with the best so far."
-    )
     updates: PositiveInt = Field(2_000, description="Gradient updates of each distillation.")
 
     @model_validator(mode="after")
@@ -51,9 +48,9 @@ class OnlineDistillationConfig(StudentConfig):
 class OnlineDistillation:
     """A learner with a student: exploration is the learner's, deterministic acting the student's.
 
-    Whenever `episodes` episodes have finished after the warm-up, their mean return, taken while the learner
-    explored, is compared with the best so far. If it is higher, a snapshot of the learner is distilled into
-    the student, on the states that it visited last. Before the first of them the student knows nothing.
+    When the learner scores higher in validation than the student, a snapshot of it is distilled into the
+    student, on the states that it visited last. If the student then scores lower than before, it stays as it
+    was. Before the first distillation it knows nothing.
 
     Args:
         observation_space: Space of one world's observations: a flat box or a goal dictionary.
@@ -66,7 +63,7 @@ class OnlineDistillation:
         learner: The agent in training.
         student: The policy that is evaluated.
         best: The snapshot that the student has learned from, if any.
-        best_return: Its running return, or minus infinity.
+        best_return: The student's score since then, or minus infinity.
     """
 
     config: OnlineDistillationConfig
@@ -88,10 +85,6 @@ class OnlineDistillation:
         self.student = Student(self.layout.size, self.action_space, config, self._generator)
         self.best: Teacher | None = None
         self.best_return = -math.inf
-        self.steps = 0
-        self._running = torch.zeros(0, dtype=torch.float64)
-        self._finished: list[float] = []
-        self._due = False
 
     @property
     def actor(self) -> Actor:
@@ -111,47 +104,41 @@ class OnlineDistillation:
         return self.learner.act(obs)
 
     def observe(self, transitions: Transitions) -> None:
-        """Take in one vector step of experience, and see whether the learner is at its best."""
+        """Take in one vector step of experience."""
         self.learner.observe(transitions)
         obs = self.layout.flatten(transitions.obs)[torch.from_numpy(transitions.usable)]
         blank = torch.zeros(len(obs), self.action_space.shape[0])
         self.student.memory.store(obs, Gaussian(blank, blank))
-        self.steps += int(transitions.valid.sum())
-        self._account(transitions)
-        if len(self._finished) >= self.config.episodes:
-            mean, self._finished = float(np.mean(self._finished)), []
-            if mean > self.best_return:
-                self.best_return, self._due = mean, True
-
-    def _account(self, step: Transitions) -> None:
-        """Add up returns; episodes that end in the warm-up, which random actions drove, do not count."""
-        if len(self._running) != len(step.reward):
-            self._running = torch.zeros(len(step.reward), dtype=torch.float64)
-        self._running += torch.from_numpy(np.where(step.usable, step.reward, 0.0))
-        done = torch.from_numpy((step.terminated | step.truncated) & step.valid)
-        if self.steps > self.learning_starts:
-            self._finished += self._running[done].tolist()
-        self._running[done] = 0.0
 
     def update(self) -> int:
-        """Do the learner's updates that are due, and a whole distillation if one is."""
-        done = self.learner.update()
-        if self._due and len(self.student.memory) > 0:
-            self._due = False
-            self._distil(Teacher.of(self.learner))
-            done += self.config.updates
-        return done
+        """Do the learner's updates that are due."""
+        return self.learner.update()
+
+    def validate(self, score: Callable[[Agent], float]) -> None:
+        """Distil the learner if it scores higher than the student, and keep the student that scores highest.
+
+        Args:
+            score: Returns the mean return of an agent's deterministic policy.
+        """
+        if len(self.student.memory) == 0 or score(self.learner) <= self.best_return:
+            return
+        before, snapshot = self.student.state_dict(), Teacher.of(self.learner)
+        self._distil(snapshot)
+        found = score(self)
+        if found > self.best_return:
+            self.best, self.best_return = snapshot, found
+        else:
+            self.student.load_state_dict(before)
 
     def _distil(self, snapshot: Teacher) -> None:
         """Fit the student to a snapshot, on its observation statistics."""
-        self.best = snapshot
         self.student.memory.relabel(snapshot.label)
         self.student.adopt([snapshot.normalizer])
         for _ in range(self.config.updates):
             self.student.learn()
 
     def metrics(self) -> dict[str, float]:
-        """Return the curves of learner and student since the last call, and the best running return."""
+        """Return the curves of learner and student since the last call, and the student's score."""
         best = self.best_return if self.best is not None else math.nan
         return {**self.learner.metrics(), **self.student.metrics(), "best_return": best}
 
@@ -163,10 +150,6 @@ class OnlineDistillation:
             "best": None if self.best is None else self.best.state_dict(),
             "best_return": self.best_return,
             "generator": self._generator.get_state(),
-            "steps": self.steps,
-            "running": self._running.clone(),
-            "finished": list(self._finished),
-            "due": self._due,
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -176,8 +159,7 @@ class OnlineDistillation:
         spaces_ = self.observation_space, self.action_space, self.compute_reward
         self.best = None if state["best"] is None else Teacher.from_state(state["best"], *spaces_)
         self._generator.set_state(state["generator"])
-        self.best_return, self.steps, self._due = state["best_return"], state["steps"], state["due"]
-        self._running, self._finished = state["running"].clone(), list(state["finished"])
+        self.best_return = state["best_return"]
 
     def policy_state_dict(self) -> dict[str, Any]:
         """Return a copy of the student with its observation statistics, and of the learner's policy."""
@@ -201,7 +183,7 @@ class OnlineDistillation:
             changes: Settings of the learner, for example `{"trainable": "last_layer"}`. Without any, the copy
                 would go on exactly like this one.
             seed: New seed for the copy's draws.
-            keep_replay: Whether a copy remembers what this agent has experienced, and its counts.
+            keep_replay: Whether a copy remembers what this agent has experienced.
         """
         if changes:
             best = self.best or Teacher.of(self.learner)
@@ -212,7 +194,6 @@ class OnlineDistillation:
         twin.load_state_dict(self.state_dict())
         if not keep_replay:
             twin.student.memory.load_state_dict(empty)
-            twin.steps, twin._running, twin._finished = 0, torch.zeros(0, dtype=torch.float64), []
         twin.learner = self.learner.clone(None, seed, keep_replay)
         if seed is not None:
             twin._generator.manual_seed(seed)

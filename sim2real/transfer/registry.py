@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from gymnasium import spaces
 
 from sim2real.agents import Agent, RewardFn
+from sim2real.spec import Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
 from sim2real.transfer.contextual import ContextualConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
@@ -83,6 +84,17 @@ def history_of(algorithm: str, settings: Mapping[str, Any]) -> int | None:
     if method is None or not issubclass(method.config, ContextualConfig):
         return None
     return method.config.model_validate(dict(settings)).history
+
+
+def check_validation(spec: Spec, program: Program) -> None:
+    """Refuse a method that chooses its policy by validation where there is none.
+
+    Raises:
+        ValueError: Saying so.
+    """
+    del program
+    if spec.train.algorithm == "online_distillation" and not spec.train.validate_on:
+        raise ValueError("online_distillation chooses its policy by validation: give it some, such as 20")
 
 
 def untold(algorithm: str, settings: Mapping[str, Any]) -> dict[str, Any]:

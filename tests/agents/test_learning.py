@@ -4,10 +4,10 @@ import pytest
 
 from sim2real.agents import Loop
 from sim2real.envs.make import make_vector
-from sim2real.evaluation.rollout import run_episodes
 from sim2real.evaluation.statistics import iqm
+from sim2real.rollout import run_episodes
+from sim2real.session import CATALOG, fresh_agent
 from sim2real.spec import load
-from sim2real.train import CATALOG, fresh_agent
 
 
 @pytest.mark.slow

@@ -16,8 +16,9 @@ from sim2real.agents.soft_q import action_values, soft_value
 from sim2real.envs.make import make_vector
 from sim2real.evaluation.fewshot import adapt
 from sim2real.progress import Progress
+from sim2real.session import CATALOG, Session, fresh_agent, trained_agent
 from sim2real.spec import Evaluate, load
-from sim2real.train import CATALOG, Session, fresh_agent, start, train_part, trained_agent
+from sim2real.train import start, train_part
 
 from .toys import SMALL, transitions
 

@@ -8,8 +8,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
+from sim2real.session import CATALOG
 from sim2real.spec import load_text
-from sim2real.train import CATALOG
 
 SPEC = """
 env: PointGoals-v0

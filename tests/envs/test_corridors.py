@@ -5,8 +5,8 @@ import pytest
 
 from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
+from sim2real.session import CATALOG
 from sim2real.spec import load
-from sim2real.train import CATALOG
 
 NAME = "PointCorridors-v0"
 WAYS = {"east": (1.0, 0.0), "north": (0.0, 1.0), "west": (-1.0, 0.0), "south": (0.0, -1.0)}

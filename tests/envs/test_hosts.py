@@ -28,8 +28,8 @@ from wrapped import (
 import sim2real
 from sim2real.envs.domains import fixed
 from sim2real.envs.hosts import sensed
+from sim2real.session import CATALOG
 from sim2real.spec import ProgramError, SpecError, load
-from sim2real.train import CATALOG
 
 HOPPER, PUSH = "Hopper-v5", "FetchPush-v4"
 

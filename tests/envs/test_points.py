@@ -6,8 +6,8 @@ import pytest
 
 from sim2real.envs import make_task
 from sim2real.envs.make import make_vector
+from sim2real.session import CATALOG
 from sim2real.spec import load
-from sim2real.train import CATALOG
 from sim2real.worlds.render import RenderingUnavailableError
 
 NAME = "PointGoals-v0"

@@ -9,8 +9,8 @@ from sim2real.envs import make_task
 from sim2real.envs.domains import fixed
 from sim2real.envs.plants import applied, clocked
 from sim2real.envs.vector import TaskVectorEnv
+from sim2real.session import CATALOG
 from sim2real.spec import Program, SpecError, load_text
-from sim2real.train import CATALOG
 
 HOPPER, CHEETAH, PUSH = "Hopper-v5", "HalfCheetah-v5", "FetchPush-v4"
 

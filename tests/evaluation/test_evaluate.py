@@ -14,13 +14,13 @@ from sim2real.envs.make import make_vector, make_worlds
 from sim2real.evaluation.evaluate import Request, adapt_to, evaluate
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.report import headline, table, write_report
-from sim2real.evaluation.rollout import Rollout, run_episodes, run_places, threads_each
 from sim2real.evaluation.suites import choose, grid
 from sim2real.evaluation.zeroshot import _Exam, compare, worlds
 from sim2real.progress import Progress
+from sim2real.rollout import Rollout, run_episodes, run_places, threads_each
 from sim2real.runs import RunError
+from sim2real.session import Session, reload, trained_agent
 from sim2real.spec import Program
-from sim2real.train import Session, reload, trained_agent
 from tests.small import SPEC, trained
 
 
@@ -79,9 +79,9 @@ def test_more_shots_use_more_target_steps(result):
 def test_shot_zero_is_the_saved_checkpoint_in_a_fresh_process(run, result):
     code = (
         "import sys, json\nfrom sim2real.runs import open_run\n"
-        "from sim2real.train import reload, trained_agent\n"
+        "from sim2real.session import reload, trained_agent\n"
         "from sim2real.envs.make import make_worlds\nfrom sim2real.envs.domains import fixed\n"
-        "from sim2real.evaluation.rollout import run_episodes\n"
+        "from sim2real.rollout import run_episodes\n"
         "run = open_run(sys.argv[1]); bundle = reload(run); agent, _ = trained_agent(run)\n"
         "v = bundle.targets['heavy'].v\n"
         "env = make_worlds('Hopper-v5', {}, bundle.program, 4, fixed(v))\n"

@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 from hostile.big import BIG, SLOW
 from hostile.small import BAD, CART, ENV, FINE, OVERRIDES, USUAL_PATTERNS, select
 from sim2real.cli import app
+from sim2real.session import CATALOG
 from sim2real.spec import SpecError, load, load_text
-from sim2real.train import CATALOG
 
 GOOD = f"{ENV}randomize:\n{CART}"
 

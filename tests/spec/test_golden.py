@@ -30,7 +30,7 @@ CATALOG = Catalog(
     model,
     {name: entry.config for name, entry in AGENTS.items()},
     curricula={name: entry.settings for name, entry in CURRICULA.items()},
-    check_curriculum=check_curriculum,
+    checks={("train", "curriculum"): check_curriculum},
 )
 
 

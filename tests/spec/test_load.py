@@ -76,9 +76,9 @@ def test_design_example_sections(design):
 
 @pytest.mark.parametrize("path", sorted(SPECS.rglob("*.yaml")), ids=lambda path: path.stem)
 def test_every_spec_of_ours_loads(path):
-    from sim2real.train import CATALOG
+    from sim2real.session import CATALOG
 
-    catalog = Catalog(nominal_model, CATALOG.agents, None, CATALOG.curricula, CATALOG.check_curriculum)
+    catalog = Catalog(nominal_model, CATALOG.agents, None, CATALOG.curricula, CATALOG.checks)
     found = load(path, catalog)
     assert load_text(found.spec.text, str(path), catalog).spec == found.spec
 

@@ -13,8 +13,9 @@ from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.zeroshot import worlds
 from sim2real.progress import Progress
 from sim2real.runs import open_run
+from sim2real.session import CATALOG, Session, fresh_agent, reload, trained_agent, training_env
 from sim2real.spec import SpecError, load_text
-from sim2real.train import CATALOG, Session, fresh_agent, reload, start, train, trained_agent, training_env
+from sim2real.train import start, train
 from sim2real.transfer.registry import METHODS, history_of
 from tests.continuing import assert_same, interrupted, parameters
 

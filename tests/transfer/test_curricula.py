@@ -7,8 +7,8 @@ from scipy.special import betainc, betaln, psi
 from scipy.stats import beta
 
 from sim2real.catalog import KINDS
+from sim2real.session import CATALOG
 from sim2real.spec import Program, SpecError, load_text
-from sim2real.train import CATALOG
 from sim2real.transfer.curricula import CURRICULA, make_curriculum
 from sim2real.transfer.curriculum import BELOW_ONE, Ended
 from sim2real.transfer.doraemon import Evidence, divergence, entropy_of, improve

@@ -14,8 +14,9 @@ from sim2real.evaluation.evaluate import Request, evaluate
 from sim2real.evaluation.fewshot import adapt
 from sim2real.progress import Progress
 from sim2real.runs import RunError
+from sim2real.session import reload, trained_agent, training_env
 from sim2real.spec import Evaluate, SpecError
-from sim2real.train import reload, start, train_part, trained_agent, training_env
+from sim2real.train import start, train_part
 from sim2real.transfer.sizes import parameters
 from sim2real.transfer.student import gaussian_kl
 from sim2real.transfer.teacher import Teacher, rebased

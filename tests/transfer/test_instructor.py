@@ -7,7 +7,8 @@ import pytest
 
 from sim2real.progress import Progress
 from sim2real.runs import to_arrays
-from sim2real.train import Session, start, train
+from sim2real.session import Session
+from sim2real.train import start, train
 from tests.continuing import assert_same, curves, interrupted, parameters
 from tests.test_train import spec
 

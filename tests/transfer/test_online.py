@@ -8,11 +8,12 @@ import torch
 
 from sim2real.agents import SAC, Loop
 from sim2real.progress import Progress
+from sim2real.session import trained_agent
 from sim2real.spec import SpecError
-from sim2real.train import start, train_part, trained_agent
+from sim2real.train import start, train_part
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
 from sim2real.transfer.student import gaussian_kl
-from tests.agents.toys import SMALL, Identity, transitions
+from tests.agents.toys import SMALL, Identity
 from tests.continuing import interrupted
 from tests.transfer.pupils import SPACES
 from tests.transfer.test_distillation import points, tree_equal
@@ -21,7 +22,7 @@ from tests.transfer.test_distillation import points, tree_equal
 def online(seed=0, **changes):
     quick = {**SMALL, "updates_per_step": 0.5, "actor_lr": 2e-3, "critic_lr": 3e-3}
     settings = {"learner": "sac", "settings": quick, "hidden": (32, 32), "batch_size": 64, "lr": 3e-3}
-    config = OnlineDistillationConfig.model_validate({**settings, "episodes": 200, "updates": 150, **changes})
+    config = OnlineDistillationConfig.model_validate({**settings, "updates": 150, **changes})
     return OnlineDistillation(*SPACES, config, seed)
 
 
@@ -38,11 +39,18 @@ def collapse(agent):
         agent.learner.actor.head.bias.fill_(3.0)
 
 
+def score(agent):
+    """Minus that: what validation would say."""
+    return -error(agent)
+
+
 @pytest.fixture(scope="module")
 def trained():
     agent = online()
     loop = Loop(agent, Identity(), 0)
-    loop.run_until(1_600)
+    for steps in range(400, 2_000, 400):
+        loop.run_until(steps)
+        agent.validate(score)
     return agent
 
 
@@ -52,41 +60,48 @@ def test_the_student_follows_the_learner(trained):
     label, own = trained.best.label(points()), trained.student.gaussian(points())
     assert gaussian_kl(label, own).mean() < 0.1
     assert trained.student.updates % 150 == 0 and trained.student.updates >= 300
-    assert -1 < trained.best_return < 0
+    assert trained.best_return == score(trained)
     assert trained.metrics()["best_return"] == trained.best_return
 
 
 def test_the_student_stays_when_the_learner_collapses(trained):
     agent = trained.clone()
-    before, best, kept = error(agent), agent.best_return, agent.policy_state_dict()["actor"]
-    loop = Loop(agent, Identity(), 1)
-    for _ in range(100):  # four windows
-        collapse(agent)
-        loop.step()
+    before, kept = error(agent), agent.policy_state_dict()["actor"]
+    collapse(agent)
     assert error(agent.learner) > 5 * before
-    assert error(agent) == before and agent.best_return == best
+    agent.validate(score)
+    assert error(agent) == before and agent.best_return == trained.best_return
     assert tree_equal(agent.policy_state_dict()["actor"], kept)
 
 
-def test_only_a_better_window_is_distilled():
-    agent = online(episodes=4, updates=3, settings={**SMALL, "learning_starts": 8})
-    found = []
-    for reward in (-9.0, -5.0, -7.0, -5.0, -4.0):
-        for step in range(4):  # the first four end in the warm-up and do not count
-            obs = points(2, seed=step).double().numpy()
-            action = np.zeros((2, 2), np.float32)
-            agent.observe(transitions(obs, obs, action=action, reward=[reward, reward], terminated=True))
-            agent.update()
-        found.append((agent.best_return, agent.student.updates))
-    assert found[0] == (-math.inf, 0)
-    assert [best for best, _ in found[1:]] == [-5, -5, -5, -4]
-    assert [updates for _, updates in found[1:]] == [3, 3, 3, 6]
+def test_only_what_scores_higher_is_kept(trained):
+    agent, told = trained.clone(), []
+
+    def say(*scores):
+        values = list(scores)
+        agent.best_return, before = 1.0, agent.state_dict()
+        agent.validate(lambda one: (told.append(one), values.pop(0))[1])
+        assert not values
+        return not tree_equal(agent.state_dict()["student"], before["student"]), agent.best_return
+
+    assert say(1.0) == (False, 1.0)  # a learner that is no better is not distilled
+    best = agent.best
+    assert say(2.0, 0.5) == (False, 1.0) and agent.best is best  # nor is what was lost in distilling kept
+    assert say(2.0, 1.5) == (True, 1.5) and agent.best is not best
+    assert told == [agent.learner, agent.learner, agent, agent.learner, agent]
+
+
+def test_nothing_is_distilled_from_no_experience():
+    agent = online()
+    agent.validate(lambda one: pytest.fail("there is nothing to score yet"))
+    assert agent.best is None and agent.best_return == -math.inf
 
 
 def test_a_restored_pair_goes_on_bit_for_bit():
-    whole, again = online(episodes=50, updates=20), online(seed=9, episodes=50, updates=20)
+    whole, again = online(updates=20), online(seed=9, updates=20)
     loop, other = Loop(whole, Identity(), 0), Loop(again, Identity(), 0)
     loop.run_until(280)
+    whole.validate(score)
     state, env = loop.state_dict(), loop.collector.env
     other.collector.env.rng.bit_generator.state, other.collector.env.obs = (
         env.rng.bit_generator.state,
@@ -95,6 +110,8 @@ def test_a_restored_pair_goes_on_bit_for_bit():
     other.load_state_dict(state)
     loop.run_until(500)
     other.run_until(500)
+    whole.validate(score)
+    again.validate(score)
     assert whole.student.updates > 0
     assert tree_equal(again.state_dict(), whole.state_dict())
 
@@ -103,7 +120,7 @@ def test_copies(trained):
     twin = trained.clone()
     assert tree_equal(twin.state_dict(), trained.state_dict())
     bare = trained.clone(seed=1, keep_replay=False)
-    assert bare.steps == 0 and bare.learner.replay is None and len(bare.student.memory) == 0
+    assert bare.learner.replay is None and len(bare.student.memory) == 0
     obs = points().numpy()
     assert np.array_equal(bare.act(obs, True), trained.act(obs, True))
     other = online(seed=4)
@@ -131,10 +148,10 @@ train:
   num_envs: 4
   checkpoint_every: 200
   baseline: false
+  validate_on: 3
   agent:
     hidden: [8]
     batch_size: 16
-    episodes: 5
     updates: 10
     learner: sac
     settings: {actor_hidden: [16], critic_hidden: [16], batch_size: 16, learning_starts: 100}

@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
+from sim2real.session import CATALOG
 from sim2real.spec import load
-from sim2real.train import CATALOG
 
 SPEC = Path(__file__).parents[2] / "assets" / "specs" / "finetune" / "pendulum.yaml"
 

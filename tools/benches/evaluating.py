@@ -14,8 +14,9 @@ from sim2real.evaluation.evaluate import Request, evaluate
 from sim2real.evaluation.zeroshot import compare
 from sim2real.progress import Progress
 from sim2real.runs import Run, open_run
+from sim2real.session import Session, reload, trained_agent
 from sim2real.spec import Bundle
-from sim2real.train import Session, reload, start, trained_agent
+from sim2real.train import start
 
 TASK, EPISODES = "HalfCheetah-v5", 20
 SPEC = f"""\

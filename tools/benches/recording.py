@@ -19,8 +19,8 @@ from sim2real.envs.make import make_worlds
 from sim2real.evaluation.video import record
 from sim2real.progress import Progress
 from sim2real.runs import Run
+from sim2real.session import reload, trained_agent
 from sim2real.spec import domain
-from sim2real.train import reload, trained_agent
 
 WIDTH, HEIGHT, BAND = 640, 480, 64
 PANEL = WIDTH // 2, HEIGHT - BAND

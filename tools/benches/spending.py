@@ -33,8 +33,9 @@ from sim2real.agents.replay import Replay
 from sim2real.envs.paths import Signals
 from sim2real.envs.plants import TaskPlant
 from sim2real.progress import Progress
+from sim2real.session import Session
 from sim2real.spec import Program
-from sim2real.train import Session, start
+from sim2real.train import start
 from sim2real.worlds import Worlds
 
 SPEC = ROOT / "assets/specs/bench/cheetah.yaml"

@@ -39,7 +39,7 @@ def measure(run: "Run") -> Cells:
     """Return the mean return on the source and in its corners by what is told, and R² of estimates."""
     from sim2real.envs.domains import fixed
     from sim2real.evaluation.estimator import estimator_r2
-    from sim2real.train import reload, trained_agent
+    from sim2real.session import reload, trained_agent
 
     bundle, agent = reload(run), trained_agent(run)[0]
     method = run.path.name.rpartition("-s")[0]
@@ -65,8 +65,8 @@ def mean_return(bundle: Any, agent: "Agent", domains: Any) -> float:
 
     The mean, not the interquartile mean: what goes wrong goes wrong at the ends of the source.
     """
-    from sim2real.evaluation.rollout import run_episodes
     from sim2real.evaluation.zeroshot import worlds
+    from sim2real.rollout import run_episodes
 
     env = worlds(bundle, EPISODES, domains, 1)
     returns = run_episodes(agent, env, bundle.spec.evaluate.seed).returns

@@ -69,7 +69,7 @@ class Watched(Training):
         import torch
 
         from sim2real.progress import Progress
-        from sim2real.train import Session
+        from sim2real.session import Session
 
         (run.path / "policies").mkdir(exist_ok=True)
         with run.policy.locked():
@@ -147,8 +147,8 @@ def widths(task: str, share: float) -> tuple[int, int]:
     from sim2real.agents.base import bounded_box
     from sim2real.agents.replay import ObservationLayout
     from sim2real.envs.make import make_worlds
+    from sim2real.session import CATALOG
     from sim2real.spec import load
-    from sim2real.train import CATALOG
     from sim2real.transfer.sizes import widths_for
 
     bundle = load(_teacher(task, 0).file, CATALOG)
@@ -168,7 +168,7 @@ def _returns(run: "Run", policies: dict[str, Any], places: dict[str, Any]) -> Ce
     """Return the interquartile mean over episodes of every policy at every place."""
     from sim2real.evaluation.zeroshot import compare
     from sim2real.progress import Progress
-    from sim2real.train import reload
+    from sim2real.session import reload
 
     bundle = reload(run)
     found = compare(bundle, bundle.spec.evaluate, policies, places, Progress.silent())
@@ -183,7 +183,7 @@ def _random(agent: Any) -> Any:
 
 def measure_teacher(run: "Run", task: str) -> Cells:
     """Return the returns of a teacher, and of the random policy, which counts as nothing."""
-    from sim2real.train import trained_agent
+    from sim2real.session import trained_agent
 
     agent, _ = trained_agent(run)
     found = _returns(run, {"teacher": agent, "random": _random(agent)}, {"source": None})
@@ -198,7 +198,7 @@ def measure_student(run: "Run", task: str, name: str) -> Cells:
     """
     import torch
 
-    from sim2real.train import trained_agent
+    from sim2real.session import trained_agent
     from sim2real.transfer.distillation import Distillation
 
     agent, _ = trained_agent(run)
@@ -213,7 +213,7 @@ def measure_student(run: "Run", task: str, name: str) -> Cells:
 def measure_several(run: "Run") -> Cells:
     """Return what the student, each of its teachers and the random policy reach with every motor."""
     from sim2real.envs.domains import fixed
-    from sim2real.train import reload, trained_agent
+    from sim2real.session import reload, trained_agent
     from sim2real.transfer.distillation import Distillation
 
     agent, _ = trained_agent(run)
@@ -227,7 +227,7 @@ def measure_online(run: "Run") -> Cells:
     """Return the learner's and the student's returns at every kept point of training."""
     import torch
 
-    from sim2real.train import trained_agent
+    from sim2real.session import trained_agent
     from sim2real.transfer.online import OnlineDistillation
 
     agent, _ = trained_agent(run)
@@ -252,8 +252,8 @@ def report(results: Results) -> str:
 @cache
 def points() -> tuple[str, ...]:
     """Return the steps at which online curves are evaluated."""
+    from sim2real.session import CATALOG
     from sim2real.spec import load
-    from sim2real.train import CATALOG
 
     online = _online(0)
     steps = load(online.file, CATALOG, online.settings).spec.train.steps

@@ -55,7 +55,7 @@ def settings(task: str, row: str) -> tuple[str, ...]:
 
 def measure(run: "Run") -> Cells:
     """Adapt a policy to every target and return its return at every shot, by row and `TARGET SHOT`."""
-    from sim2real.train import reload, trained_agent
+    from sim2real.session import reload, trained_agent
 
     bundle, agent = reload(run), trained_agent(run)[0]
     task, kind = run.path.name.rpartition("-s")[0].split("-")
@@ -75,8 +75,8 @@ def measure(run: "Run") -> Cells:
 def load_defaults(task: str) -> dict[str, float | str]:
     """Return the settings that `soft` has where `hard` has its own."""
     from reproductions.tables import ROOT
+    from sim2real.session import CATALOG
     from sim2real.spec import load
-    from sim2real.train import CATALOG
 
     bundle = load(ROOT / "assets" / "specs" / "entropy" / f"{task}.yaml", CATALOG)
     config = (CATALOG.agents or {})[bundle.spec.train.algorithm].model_validate(bundle.spec.train.agent)
@@ -87,9 +87,9 @@ def adapted(run: "Run", agent: "Agent", domain: Floats, shots: tuple[int, ...]) 
     """Return an agent's return (interquartile mean over episodes) after each number of target episodes."""
     from sim2real.envs.domains import fixed
     from sim2real.evaluation.fewshot import adapt
-    from sim2real.evaluation.rollout import run_episodes
     from sim2real.evaluation.zeroshot import worlds
-    from sim2real.train import reload
+    from sim2real.rollout import run_episodes
+    from sim2real.session import reload
 
     bundle = reload(run)
     chosen, place = bundle.spec.evaluate, fixed(domain)

@@ -37,7 +37,7 @@ def jobs(seed: int) -> list[Job]:
 def measure(run: "Run") -> Cells:
     """Return the curve of each mode on the target, and what is left of the source's return after it."""
     from sim2real.evaluation.evaluate import adapt_to
-    from sim2real.train import reload
+    from sim2real.session import reload
 
     bundle = reload(run)
     found: Cells = {}
@@ -58,8 +58,8 @@ def measure_native(run: "Run") -> Cells:
     from sim2real.envs.domains import fixed
     from sim2real.evaluation.zeroshot import compare
     from sim2real.progress import Progress
+    from sim2real.session import reload, trained_agent
     from sim2real.spec import domain
-    from sim2real.train import reload, trained_agent
 
     bundle, agent = reload(run), trained_agent(run)[0]
     policies = {NATIVE: agent, RANDOM: RandomAgent(agent.action_space, 0)}

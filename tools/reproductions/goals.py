@@ -48,7 +48,7 @@ def _training(layout: tuple[int, float], seed: int, learner: str = SOFT) -> Trai
 
 def measure(run: "Run") -> Cells:
     """Return the shares of rollouts that the least and the most visited goal get, and that reach none."""
-    from sim2real.train import reload, trained_agent
+    from sim2real.session import reload, trained_agent
 
     bundle, agent = reload(run), trained_agent(run)[0]
     options = bundle.spec.env_options
@@ -68,7 +68,7 @@ def measure_sum(run: "Run") -> Cells:
     from sim2real.agents.compose import Composed
     from sim2real.agents.soft_q import SoftQ
     from sim2real.runs import open_run
-    from sim2real.train import trained_agent
+    from sim2real.session import trained_agent
 
     seed = int(run.path.name.rpartition("-s")[2])
     runs = [open_run(_training((GOALS[0], 0.0), seed).folder), run]
@@ -94,7 +94,7 @@ def visits(agent: "Agent", options: dict[str, Any], deterministic: bool = False)
     """
     from sim2real.envs.make import make_worlds
     from sim2real.envs.registry import make_task
-    from sim2real.evaluation.rollout import Rollout
+    from sim2real.rollout import Rollout
     from sim2real.spec import Program
 
     task = make_task("PointGoals-v0", options)

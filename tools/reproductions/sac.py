@@ -82,10 +82,10 @@ def gate_table(rows: list[dict[str, str]]) -> str:
 def score(gate: Gate, training: Training) -> dict[str, str]:
     """Evaluate a trained seed on nominal dynamics, and copy its curve."""
     from sim2real.envs.make import make_worlds
-    from sim2real.evaluation.rollout import run_episodes
     from sim2real.evaluation.statistics import iqm
+    from sim2real.rollout import run_episodes
     from sim2real.runs import open_run
-    from sim2real.train import reload, trained_agent
+    from sim2real.session import reload, trained_agent
 
     run = open_run(training.folder)
     agent, steps = trained_agent(run)

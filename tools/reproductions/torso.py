@@ -1,6 +1,6 @@
 """The torso-mass table of EPOpt (Rajeswaran et al. 2017, arXiv 1610.01283, section 4.1), with curricula."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -42,18 +42,18 @@ def _spec(row: str, seed: int) -> tuple[str, int, str, tuple[str, ...]]:
     if row == "ensemble, normal":
         # EPOpt's own source distribution of masses (table 1).
         return "torso/hopper", seed, label, (f"{drawn}{{truncated_normal: [6, 1.5, 3, 9]}}",)
-    steps = _steps()
-    alike = (f"train.steps={steps}", "train.baseline=false")
-    warm = (f"train.curriculum.warmup_steps={steps // 2}",) if row == "epopt" else ()
+    own = _budget()
+    alike = tuple(f"train.{key}={own[key]}" for key in ("steps", "validate_on", "baseline"))
+    warm = (f"train.curriculum.warmup_steps={own['steps'] // 2}",) if row == "epopt" else ()
     return f"curricula/{row}", seed, label, alike + warm
 
 
-def _steps() -> int:
-    """Return the budget, which is a key of the ensemble's spec."""
+def _budget() -> dict[str, Any]:
+    """Return how the ensemble is trained, which its spec says."""
     import yaml
 
     spec = yaml.safe_load((ROOT / "assets" / "specs" / "torso" / "hopper.yaml").read_text())
-    return int(spec["train"]["steps"])
+    return spec["train"]
 
 
 def measure(run: "Run") -> Cells:
@@ -61,8 +61,8 @@ def measure(run: "Run") -> Cells:
     from sim2real.envs.domains import fixed
     from sim2real.evaluation.zeroshot import compare
     from sim2real.progress import Progress
+    from sim2real.session import reload, trained_agent
     from sim2real.spec import domain
-    from sim2real.train import reload, trained_agent
 
     bundle = reload(run)
     found = [domain(bundle.program, mass, {"torso_mass": float(mass.split()[0])}) for mass in MASSES]

@@ -77,8 +77,8 @@ class Training:
         """
         import yaml
 
+        from sim2real.session import CATALOG
         from sim2real.spec import load
-        from sim2real.train import CATALOG
 
         bundle = load(self.file, CATALOG, self.settings)
         spec = yaml.safe_load(bundle.spec.text)

@@ -8,7 +8,7 @@ from course import Course
 from serve import options
 
 from sim2real.agents import Loop
-from sim2real.train import CATALOG, fresh_agent, training_env
+from sim2real.session import CATALOG, fresh_agent, training_env
 
 
 def main() -> None:

@@ -3,18 +3,42 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
 
 from sim2real.agents import Agent
 from sim2real.envs.vector import TaskVectorEnv
-from sim2real.evaluation.statistics import Episodes
 
 OnStep = Callable[[VectorEnv[Any, Any, Any]], None]
 CORES = len(os.sched_getaffinity(0))
 """Processors that this process may use."""
+
+
+@dataclass(frozen=True)
+class Episodes:
+    """What happened in the episodes of one evaluation.
+
+    Attributes:
+        returns: Undiscounted returns (n,); of a failed simulation, what it had until then.
+        success: Whether each ended in success (n,), or None where the task defines none.
+        failed: Whether each simulation failed (n,).
+        lengths: Steps taken (n,).
+    """
+
+    returns: NDArray[np.float64]
+    success: NDArray[np.bool_] | None
+    failed: NDArray[np.bool_]
+    lengths: NDArray[np.int64]
+
+    def split(self, parts: int) -> "list[Episodes]":
+        """Return equally many of them in each part, in their order."""
+        columns = (self.returns, self.success, self.failed, self.lengths)
+        each = [[None] * parts if column is None else np.split(column, parts) for column in columns]
+        return [Episodes(*own) for own in zip(*each, strict=True)]
 
 
 class Rollout:

@@ -22,7 +22,7 @@ from sim2real.spec import Bundle, Catalog, load
 from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
 from sim2real.transfer.distillation import DistillationConfig
 from sim2real.transfer.lessons import taught_in
-from sim2real.transfer.registry import METHODS, check_validation, history_of, make_method, untold
+from sim2real.transfer.registry import METHODS, check_validation, make_method, untold, wants_of
 from sim2real.validation import SEED, Validation
 
 Part = Literal["policy", "baseline"]
@@ -169,7 +169,7 @@ def _worlds(bundle: Bundle, part: Part, count: int, seed: int) -> VectorEnv[Any,
     domains = fixed(bundle.program.nominal) if part == "baseline" else taught_domains(bundle)
     return make_worlds(
         spec.env, spec.env_options, bundle.program, count, domains, seed, threads=1,
-        history=history_of(spec.train.algorithm, spec.train.agent),
+        wants=wants_of(spec.train.algorithm, spec.train.agent),
     )  # fmt: skip
 
 

@@ -27,6 +27,17 @@ def fixed(values: Floats) -> Domains:
     return lambda seed, worlds, episodes, time: rows[worlds % len(rows)]
 
 
+def in_trials(domains: Domains, episodes: int, together: int = 1) -> Domains:
+    """Keep a domain for a trial of several episodes, in several worlds next to each other.
+
+    Args:
+        domains: Where they come from; it is asked for groups and trials, not for worlds and episodes.
+        episodes: Episodes of a trial.
+        together: Worlds of a group.
+    """
+    return lambda seed, worlds, numbers, time: domains(seed, worlds // together, numbers // episodes, time)
+
+
 def side_by_side(places: Sequence[Domains], num_worlds: int) -> Domains:
     """Give every place n worlds of its own, one place after the other; each knows them as 0 to n - 1."""
 

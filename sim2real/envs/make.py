@@ -8,13 +8,13 @@ from typing import Any
 import gymnasium as gym
 from gymnasium.vector import VectorEnv
 
-from sim2real.envs.context import ContextEnv
-from sim2real.envs.domains import Domains
+from sim2real.envs.domains import Domains, from_source
 from sim2real.envs.fit import fit, refuse_simplified
 from sim2real.envs.pixels import PixelObservation, VectorPixelObservation
 from sim2real.envs.registry import is_native, make_task, nominal_model
 from sim2real.envs.single import TaskEnv
 from sim2real.envs.vector import TaskVectorEnv
+from sim2real.envs.wants import NOTHING, Wants
 from sim2real.envs.wrapper import RandomizedEnv, model_of
 from sim2real.spec import Catalog, Program, load
 
@@ -29,7 +29,7 @@ def make_worlds(
     threads: int = 0,
     render_mode: str | None = None,
     same_step: bool = True,
-    history: int | None = None,
+    wants: Wants = NOTHING,
 ) -> VectorEnv[Any, Any, Any]:
     """Make N worlds of any environment that a spec can name.
 
@@ -43,13 +43,13 @@ def make_worlds(
         threads: Physics threads of native tasks, 0 for all processors.
         render_mode: `rgb_array`, or None.
         same_step: Whether ended worlds reset in the same step; if not, they first show how they ended.
-        history: If not None, worlds show their domain and so many past pairs of observation and action; see
-            `ContextEnv`.
+        wants: What they show besides observations, and how long they keep a domain.
 
     Raises:
         ValueError: If it cannot be made or cannot be randomized.
     """
     made: VectorEnv[Any, Any, Any]
+    domains = wants.tried(domains or from_source(program))
     if is_native(name):
         task = make_task(name, options)
         task.compile()
@@ -58,7 +58,7 @@ def make_worlds(
         from sim2real.envs.foreign import foreign_vector
 
         made = foreign_vector(name, options, program, num_envs, domains, seed, render_mode, same_step)
-    return made if history is None else ContextEnv(made, program, history)
+    return wants.shown(made, program)
 
 
 def make_vector(

@@ -17,7 +17,7 @@ from sim2real.progress import Progress
 from sim2real.runs import Run, RunError
 from sim2real.session import reload, trained_agent
 from sim2real.spec import Bundle, Domain, domain
-from sim2real.transfer.registry import history_of
+from sim2real.transfer.registry import wants_of
 
 Frame = NDArray[np.uint8]
 _FASTEST = 50.0
@@ -102,7 +102,7 @@ class _Panel:
         self.env = make_worlds(
             spec.env, spec.env_options, bundle.program, 1, fixed(place.v), spec.evaluate.seed, 1,
             render_mode="rgb_array", same_step=False,
-            history=history_of(spec.train.algorithm, spec.train.agent),
+            wants=wants_of(spec.train.algorithm, spec.train.agent),
         )  # fmt: skip
         self.agent, self.size, self.title = agent, size, place.name
         self.values = place.describe() or "the model as it is"

@@ -8,7 +8,6 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from sim2real.agents import Agent, RandomAgent
-from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, from_source, side_by_side
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native, make_task
@@ -17,7 +16,7 @@ from sim2real.evaluation.statistics import summarize
 from sim2real.progress import Progress
 from sim2real.rollout import CORES, run_episodes, run_places, threads_each
 from sim2real.spec import Bundle, Evaluate
-from sim2real.transfer.registry import history_of
+from sim2real.transfer.registry import wants_of
 
 Summary = dict[str, Any]
 Summaries = dict[str, dict[str, Summary]]
@@ -60,8 +59,8 @@ def worlds(bundle: Bundle, n: int, domains: Domains | None, threads: int = 0) ->
     """Make n worlds of a run's environment; arguments as for `sim2real.envs.make.make_worlds`."""
     spec = bundle.spec
     seed = spec.evaluate.seed
-    history = history_of(spec.train.algorithm, spec.train.agent)
-    return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads, history=history)
+    wants = wants_of(spec.train.algorithm, spec.train.agent)
+    return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads, wants=wants)
 
 
 @dataclass(frozen=True)
@@ -110,8 +109,7 @@ class _Exam:
         made = TaskVectorEnv(
             task, len(numbers), self.bundle.program, domains, spec.evaluate.seed, threads, numbers=numbers
         )
-        history = history_of(spec.train.algorithm, spec.train.agent)
-        return made if history is None else ContextEnv(made, self.bundle.program, history)
+        return wants_of(spec.train.algorithm, spec.train.agent).shown(made, self.bundle.program)
 
     def in_turn(self, policies: Mapping[str, Agent], done: int) -> Summaries:
         """Evaluate place by place, after so many evaluations."""

@@ -20,6 +20,7 @@ from sim2real.agents.base import Transitions
 from sim2real.agents.networks import linear
 from sim2real.agents.sac_config import FastSACConfig
 from sim2real.agents.tqc import TQC
+from sim2real.envs.wants import Wants
 
 Knowledge = Callable[[Tensor], Tensor]
 """Maps normalized features (n, features) to what is known of the domain (n, k)."""
@@ -32,6 +33,11 @@ class ContextualConfig(FastSACConfig):
     deployed: bool = Field(
         False, description="Whether the domain is unknown; adaptation to a target sets it where that is so."
     )
+
+    @property
+    def wants(self) -> Wants:
+        """Worlds that show their domain and a history."""
+        return Wants(history=self.history)
 
 
 class Chosen(nn.Module):
@@ -98,7 +104,7 @@ class Contextual(TQC):
         if "domain" not in shown or (self.config.history and "history" not in shown):
             raise ValueError(
                 f"{type(self).__name__} needs worlds that show their context: "
-                f"make_worlds(..., history={self.config.history})"
+                f"make_worlds(..., wants=Wants(history={self.config.history}))"
             )
         return super()._make_networks()
 

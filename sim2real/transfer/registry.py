@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 from gymnasium import spaces
 
 from sim2real.agents import Agent, RewardFn
+from sim2real.envs.wants import NOTHING, Wants
 from sim2real.spec import Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
 from sim2real.transfer.contextual import ContextualConfig
@@ -70,20 +71,17 @@ METHODS: dict[str, Method] = {
 }
 
 
-def history_of(algorithm: str, settings: Mapping[str, Any]) -> int | None:
-    """Return how many past pairs of observation and action an algorithm's worlds show beside the domain.
+def wants_of(algorithm: str, settings: Mapping[str, Any]) -> Wants:
+    """Return what an algorithm wants of its worlds: the `wants` of its settings, if they have any.
 
     Args:
         algorithm: Its name.
         settings: Its settings, which are right.
-
-    Returns:
-        The number, or None for one whose worlds show nothing besides the observation.
     """
     method = METHODS.get(algorithm)
-    if method is None or not issubclass(method.config, ContextualConfig):
-        return None
-    return method.config.model_validate(dict(settings)).history
+    if method is None:
+        return NOTHING
+    return getattr(method.config.model_validate(dict(settings)), "wants", NOTHING)
 
 
 def check_validation(spec: Spec, program: Program) -> None:

@@ -8,6 +8,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
+from sim2real.envs.wants import Wants
 from sim2real.session import CATALOG
 from sim2real.spec import load_text
 
@@ -29,7 +30,7 @@ def bundle():
 
 
 def made(bundle, n=4, history=H, domains=None, **options):
-    return make_worlds("PointGoals-v0", {}, bundle.program, n, domains, 3, 1, history=history, **options)
+    return make_worlds("PointGoals-v0", {}, bundle.program, n, domains, 3, 1, wants=Wants(history), **options)
 
 
 def walk(env, steps, seed=0):
@@ -70,7 +71,7 @@ def test_the_history_is_the_last_pairs_and_begins_empty(bundle):
 
 def test_actions_in_the_history_are_between_their_bounds():
     bundle = load_text("env: Pusher-v5", "spec.yaml", CATALOG)
-    env = make_worlds("Pusher-v5", {}, bundle.program, 2, threads=1, history=1)
+    env = make_worlds("Pusher-v5", {}, bundle.program, 2, threads=1, wants=Wants(1))
     env.reset(seed=0)
     space = env.single_action_space
     shown, *_ = env.step(np.stack([space.high, space.low]))
@@ -121,7 +122,7 @@ def test_foreign_environments_show_the_same_as_native_ones():
     for name in ("InvertedPendulum-v5", "gymnasium.envs.mujoco.inverted_pendulum_v5:InvertedPendulumEnv"):
         bundle = load_text(f"env: {name}\n{text}", "spec.yaml", CATALOG)
         for same_step in (True, False):
-            env = make_worlds(name, {}, bundle.program, 2, threads=1, same_step=same_step, history=2)
+            env = make_worlds(name, {}, bundle.program, 2, threads=1, same_step=same_step, wants=Wants(2))
             env.reset(seed=0)
             steps = [env.step(np.full((2, 1), 0.5))[0] for _ in range(4)]
             found.append((steps[0]["domain"], np.stack([one["history"][:, [4, 9]] for one in steps])))
@@ -132,7 +133,7 @@ def test_foreign_environments_show_the_same_as_native_ones():
 
 def test_the_step_that_only_resets_leaves_no_pair():
     """A foreign vector environment of ten steps, which shows its first observation a step later."""
-    env = make_worlds("tests.foreign:CountingVectorEnv", {}, _nothing(), 2, history=2)
+    env = make_worlds("tests.foreign:CountingVectorEnv", {}, _nothing(), 2, wants=Wants(2))
     assert env.metadata["autoreset_mode"] == AutoresetMode.NEXT_STEP
     env.reset(seed=0)
     for _ in range(10):
@@ -150,7 +151,7 @@ def _nothing():
 
 def test_goals_stay_what_they_are():
     bundle = load_text("env: FetchReach-v4", "spec.yaml", CATALOG)
-    env = make_worlds("FetchReach-v4", {}, bundle.program, 2, threads=1, history=1)
+    env = make_worlds("FetchReach-v4", {}, bundle.program, 2, threads=1, wants=Wants(1))
     shown, _ = env.reset(seed=0)
     assert set(shown) == {"observation", "achieved_goal", "desired_goal", "history", "domain"}
     assert shown["history"].shape == (2, 14) and shown["domain"].shape == (2, 0)

@@ -7,6 +7,7 @@ import torch
 
 from sim2real.agents import make_agent
 from sim2real.envs.domains import fixed
+from sim2real.envs.wants import Wants
 from sim2real.evaluation.estimator import estimator_r2, r2
 from sim2real.evaluation.evaluate import Request, evaluate
 from sim2real.evaluation.fewshot import adapt
@@ -16,7 +17,7 @@ from sim2real.runs import open_run
 from sim2real.session import CATALOG, Session, fresh_agent, reload, trained_agent, training_env
 from sim2real.spec import SpecError, load_text
 from sim2real.train import start, train
-from sim2real.transfer.registry import METHODS, history_of
+from sim2real.transfer.registry import METHODS, wants_of
 from tests.continuing import assert_same, interrupted, parameters
 
 SPEC = """
@@ -221,9 +222,9 @@ def test_r2_by_hand():
 
 
 def test_only_contextual_methods_ask_for_context():
-    assert history_of("universal", {}) == 0
-    assert history_of("up_osi", {"policy_steps": 10, "history": 5}) == 5
-    assert history_of("fast_sac", {}) is None and history_of("distillation", {"teachers": ["a"]}) is None
+    assert wants_of("universal", {}) == Wants(history=0)
+    assert wants_of("up_osi", {"policy_steps": 10, "history": 5}) == Wants(history=5)
+    assert wants_of("fast_sac", {}) == wants_of("distillation", {"teachers": ["a"]}) == Wants()
     assert set(OWN) <= set(METHODS)
 
 

@@ -84,6 +84,8 @@ class Training:
         spec = yaml.safe_load(bundle.spec.text)
         config = (CATALOG.agents or {})[bundle.spec.train.algorithm].model_validate(bundle.spec.train.agent)
         spec["train"] = bundle.spec.train.model_dump() | {"agent": config.model_dump()}
+        if not bundle.spec.train.validate_on:
+            del spec["train"]["validate_on"]  # which is how all trained before there was such a thing
         text = json.dumps(spec, sort_keys=True, default=str)
         return hashlib.sha256(text.encode()).hexdigest()[:12]
 

@@ -1,0 +1,38 @@
+"""What an algorithm wants of its worlds: to see more than observations, or to meet a domain again."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from gymnasium.vector import VectorEnv
+
+from sim2real.envs.context import ContextEnv
+from sim2real.envs.domains import Domains, in_trials
+from sim2real.spec import Program
+
+
+@dataclass(frozen=True)
+class Wants:
+    """What is wanted; by default nothing.
+
+    Attributes:
+        history: If not None, worlds show their domain, and so many past pairs of observation and action.
+        episodes: Episodes of a trial, throughout which a world keeps the domain that the trial began with.
+        together: Worlds next to each other that share their trials' domains.
+    """
+
+    history: int | None = None
+    episodes: int = 1
+    together: int = 1
+
+    def shown(self, env: VectorEnv[Any, Any, Any], program: Program) -> VectorEnv[Any, Any, Any]:
+        """Let worlds show what is wanted."""
+        return env if self.history is None else ContextEnv(env, program, self.history)
+
+    def tried(self, domains: Domains) -> Domains:
+        """Let worlds keep and share domains as wanted."""
+        if self.episodes == self.together == 1:
+            return domains
+        return in_trials(domains, self.episodes, self.together)
+
+
+NOTHING = Wants()

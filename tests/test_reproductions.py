@@ -266,6 +266,68 @@ def test_contextual_policies_are_compared_with_the_blind_and_with_the_truth(resu
     assert "encoder 0.9 [0.9, 0.9]" in text and "encoding 0.65 [0.65, 0.65]" in text
 
 
+def test_places_on_a_line_are_those_the_task_says_and_both_count_together(trainings, tmp_path):
+    from sim2real.envs.tasks import line
+
+    lines = importlib.import_module("reproductions.lines")
+    assert lines.TOLERANCE == line.TOLERANCE
+    places = np.array([[4.4, 0.0], [3.6, 4.4], [-4.0, 4.0], [4.6, 4.6], [4.0, 3.4]])
+    assert lines.shares(places) == [0.6, 0.4, 0.2]
+    x, y, both = lines.jobs(3)
+    assert both.needs == (x.training, y.training) and not x.needs + y.needs
+    assert trainings.ready([both], [y]) == []
+
+
+@pytest.mark.parametrize(("both", "alone", "missed"), [(0.8, 0.25, 0), (0.79, 0.26, 2)])
+def test_a_sum_must_be_on_both_lines_and_its_parts_must_not(
+    results, trainings, tmp_path, both, alone, missed
+):
+    lines = importlib.import_module("reproductions.lines")
+    kept = results.Results(tmp_path)
+    parts = {lines.ROWS["x"]: (1.0, 0.0, 0.0), lines.ROWS["y"]: (alone, 1.0, alone)}
+    scores = {**parts, lines.SUM: (1.0, both, both), lines.ROWS["both"]: (1.0, 1.0, 1.0)}
+    for seed in range(2):
+        cells = {
+            (row, column): score
+            for row, own in scores.items()
+            for column, score in zip(lines.COLUMNS, own, strict=True)
+        }
+        kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    text = lines.report(kept)
+    assert f"in {both:.0%} [{both:.0%}, {both:.0%}] of the rollouts (wanted: 80%)" in text
+    assert f"in at most {alone:.0%} [{alone:.0%}, {alone:.0%}] (wanted: no more than 25%)" in text
+    assert text.count("**missed**") == missed and text.count("reached") == 2 - missed
+    assert "| asked for x | 1 [1, 1] | 0 [0, 0] | 0 [0, 0] | 2 |" in text
+
+
+def test_without_every_row_nothing_is_said_of_gates(results, trainings, tmp_path):
+    lines = importlib.import_module("reproductions.lines")
+    kept = results.Results(tmp_path)
+    assert lines.report(kept).startswith("**Unfinished**")
+    cells = {(lines.ROWS["x"], column): 1.0 for column in lines.COLUMNS}
+    kept.add(trainings.Training("small", "small/goals", 0), outcome(trainings, "d", cells))
+    text = lines.report(kept)
+    assert "| asked for x | 1 | 1 | 1 | 1 |" in text and "wanted" not in text
+
+
+def test_rollouts_end_where_the_policy_leads(monkeypatch):
+    rollouts = importlib.import_module("reproductions.rollouts")
+    monkeypatch.setattr(rollouts, "ROLLOUTS", 8)
+
+    class There:
+        """Goes straight to (5, 0), a goal that ends the episode, or towards the corner behind it."""
+
+        def act(self, obs, deterministic):
+            return np.clip(([5.0, 0.0] if deterministic else [9.0, 9.0]) - obs, -1, 1)
+
+    places, reached = rollouts.ends(There(), "PointGoals-v0", {"goals": 1}, deterministic=True)
+    # It ended when the point was within 1 m, not after 30 steps.
+    apart = np.linalg.norm(places - [5.0, 0.0], axis=1)
+    assert reached.all() and (apart < 1.0).all() and (apart > 0.05).all()
+    places, reached = rollouts.ends(There(), "PointGoals-v0", {"goals": 1})
+    assert not reached.any() and (places > 6.9).all()
+
+
 def test_every_training_of_every_study_can_be_loaded():
     main = importlib.import_module("reproductions.__main__")
     kind = importlib.import_module("reproductions.study").Study

@@ -41,6 +41,7 @@ NATIVE = (
     "AdroitHandDoorSparse-v1",
     "PointGoals-v0",
     "PointCorridors-v0",
+    "PointLine-v0",
 )
 
 

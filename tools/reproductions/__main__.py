@@ -14,6 +14,7 @@ from reproductions.distill import distill
 from reproductions.entropy import entropy
 from reproductions.finetune import finetune
 from reproductions.goals import goals
+from reproductions.lines import lines
 from reproductions.sac import sac
 from reproductions.torso import torso
 
@@ -22,6 +23,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "demo": demo,
     "torso": torso,
     "goals": goals,
+    "lines": lines,
     "finetune": finetune,
     "entropy": entropy,
     "distill": distill,

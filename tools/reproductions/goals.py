@@ -4,35 +4,32 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, estimate
+from reproductions.results import Floats, Results, cell
+from reproductions.rollouts import ends
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
-from sim2real.evaluation.statistics import iqm
 
 if TYPE_CHECKING:
     from sim2real.agents import Agent
     from sim2real.runs import Run
 
+ENV = "PointGoals-v0"
 GOALS, ROTATED = (3, 4, 5), 0.4
 """Numbers of goals, and the angle of a second layout of each [rad]."""
 
-ROLLOUTS, LEAST, COMMITTED = 400, 0.1, 0.9
-"""Rollouts of a policy; the share of them that each goal is to get, and that one goal gets of a control."""
+LEAST, COMMITTED = 0.1, 0.9
+"""The share of a policy's rollouts that each goal is to get, and that one goal gets of a control."""
 
-SOFT, CONTROL, BOTH = "soft Q", "deterministic", "sum of two"
+SOFT, CONTROL = "soft Q", "deterministic"
 COLUMNS = ("least visited", "most visited", "none")
 
 
 def jobs(seed: int) -> list[Job]:
-    """Return the trainings of a seed: both learners on every layout, and two tasks to add up."""
+    """Return the trainings of a seed: soft Q-learning on every layout, and the control on some."""
     trained = [_training(layout, seed) for layout in LAYOUTS]
     control = [_training(layout, seed, CONTROL) for layout in LAYOUTS if not layout[1]]
-    pair = _training((2, 0.0), seed)
-    return [
-        *(Job(training, measure) for training in trained + control),
-        Job(pair, measure_sum, needs=(trained[0],)),
-    ]
+    return [Job(training, measure) for training in trained + control]
 
 
 LAYOUTS = [(goals, rotation) for rotation in (0.0, ROTATED) for goals in GOALS]
@@ -59,31 +56,6 @@ def measure(run: "Run") -> Cells:
     return {(row, column): float(score) for column, score in zip(COLUMNS, scores, strict=True)}
 
 
-def measure_sum(run: "Run") -> Cells:
-    """Return how often the one goal that two tasks share is reached: by their policies, and by their sum's.
-
-    Of three goals and of two only that on the x axis is the same. The sum of both soft Q-functions learns to
-    sample from what the two have seen, without a step in an environment.
-    """
-    from sim2real.agents.compose import Composed
-    from sim2real.agents.soft_q import SoftQ
-    from sim2real.runs import open_run
-    from sim2real.session import trained_agent
-
-    seed = int(run.path.name.rpartition("-s")[2])
-    runs = [open_run(_training((GOALS[0], 0.0), seed).folder), run]
-    parts = [part for part in (trained_agent(one)[0] for one in runs) if isinstance(part, SoftQ)]
-    both = Composed(parts, seed=seed)
-    both.learn_sampler(SAMPLER_UPDATES)
-    alone = [float(visits(part, {"goals": 1})[0]) for part in parts]
-    columns = dict(zip(SHARED, (*alone, float(visits(both, {"goals": 1})[0])), strict=True))
-    return {(BOTH, column): score for column, score in columns.items()}
-
-
-SAMPLER_UPDATES = 2_000
-SHARED = ("of 3 goals", "of 2 goals", "of the sum")
-
-
 def visits(agent: "Agent", options: dict[str, Any], deterministic: bool = False) -> Floats:
     """Return the share of 400 rollouts in the nominal domain that each goal gets (goals,).
 
@@ -92,22 +64,10 @@ def visits(agent: "Agent", options: dict[str, Any], deterministic: bool = False)
         options: The environment's.
         deterministic: Whether to act deterministically.
     """
-    from sim2real.envs.make import make_worlds
     from sim2real.envs.registry import make_task
-    from sim2real.rollout import Rollout
-    from sim2real.spec import Program
 
-    task = make_task("PointGoals-v0", options)
-    program = Program(task.compile(), {})
-    env = make_worlds("PointGoals-v0", options, program, ROLLOUTS, threads=1, same_step=False)
-    rollout, last = Rollout(env, seed=0), np.zeros((ROLLOUTS, 2))
-    while not rollout.over:
-        running = rollout.running
-        rollout.advance(agent.act(rollout.observation, deterministic))
-        last[running] = np.asarray(rollout.observation)[running]
-    success = rollout.episodes().success
-    env.close()
-    return shares_of(last, task.goals, success)  # type: ignore[attr-defined]
+    last, success = ends(agent, ENV, options, deterministic)
+    return shares_of(last, make_task(ENV, options).goals, success)  # type: ignore[attr-defined]
 
 
 def shares_of(places: Floats, goals: Floats, success: Any) -> Floats:
@@ -122,7 +82,7 @@ def row_of(learner: str, goals: int, rotation: float) -> str:
 
 
 def report(results: Results) -> str:
-    """Return the table of visits, what the sum of two does, and how far it is."""
+    """Return the table of visits, and how far it is."""
     rows = [row_of(SOFT, *layout) for layout in LAYOUTS] + [row_of(CONTROL, n, 0.0) for n in GOALS]
     found = {row: results.table(row, COLUMNS) for row in rows}
     lines = [
@@ -135,26 +95,13 @@ def report(results: Results) -> str:
     if not lines:
         return standing
     table = markdown(["share of rollouts", *COLUMNS, "seeds that reach the gate", "seeds"], lines)
-    return "\n\n".join([table, *summed(results.table(BOTH, SHARED)), standing])
+    return "\n\n".join([table, standing])
 
 
 def _verdict(row: str, scores: Floats) -> str:
     """Return how many seeds do as wanted."""
     reached = scores[:, 0] >= LEAST if row.startswith(SOFT) else scores[:, 1] >= COMMITTED
     return f"{reached.sum()} of {len(reached)}"
-
-
-def summed(scores: Floats) -> list[str]:
-    """Say what came of adding two soft Q-functions, by scores (seeds, 3); nothing without seeds."""
-    if not len(scores):
-        return []
-    value, low, high = estimate(lambda sample: float(iqm(sample)), scores[:, 2])
-    three, two = (float(iqm(column)) for column in scores.T[:2])
-    return [
-        f"Added up, the Q-functions of three and of two goals reach the one goal that both have in "
-        f"{value:.0%} [{low:.0%}, {high:.0%}] of the rollouts, without a step in it; alone they do in "
-        f"{three:.0%} and {two:.0%}."
-    ]
 
 
 goals = Study("goals", jobs, report)

@@ -7,6 +7,7 @@ from sim2real.envs.tasks.corridors import PointCorridors
 from sim2real.envs.tasks.fetch import FetchReach
 from sim2real.envs.tasks.fetch_objects import FetchPickAndPlace, FetchPush, FetchSlide
 from sim2real.envs.tasks.humanoid import Humanoid
+from sim2real.envs.tasks.line import PointLine
 from sim2real.envs.tasks.locomotion import HalfCheetah, Hopper, Swimmer, Walker2d
 from sim2real.envs.tasks.mjcf import MjcfTask
 from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulum
@@ -32,6 +33,7 @@ TASKS: dict[str, type[Task]] = {
     "AdroitHandDoor-v1": AdroitHandDoor,
     "PointGoals-v0": PointGoals,
     "PointCorridors-v0": PointCorridors,
+    "PointLine-v0": PointLine,
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "MjcfTask",
     "PointCorridors",
     "PointGoals",
+    "PointLine",
     "Pusher",
     "Reacher",
     "Swimmer",

@@ -169,10 +169,18 @@ def markdown(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
+def methods() -> str:
+    """Bring the pages of methods up to date with README's tables, and return the page that lists them."""
+    from reproductions.pages import index, refresh
+
+    refresh()
+    return index()
+
+
 def main() -> None:
-    """Write both pages."""
+    """Write the pages."""
     DOCS.mkdir(parents=True, exist_ok=True)
-    for name, page in (("randomizers", randomizers), ("traps", traps)):
+    for name, page in (("randomizers", randomizers), ("traps", traps), ("methods/README", methods)):
         (DOCS / f"{name}.md").write_text(page(), encoding="utf-8")
         print(f"assets/docs/{name}.md")
 

@@ -128,7 +128,8 @@ def test_step_by_step_equal_to_the_batched_path(name, case):
         action = rng.uniform(-1, 1, env.action_space.shape).astype(np.float32)
         ours, theirs = env.step(action), batch.step(action[None])
         np.testing.assert_allclose(numbers(ours[0]), numbers(theirs[0])[0], rtol=0, atol=tolerance)
-        np.testing.assert_allclose(ours[1], theirs[1][0], rtol=0, atol=tolerance)
+        # NumPy adds up the norm of one vector in another order than those of a batch, on some processors.
+        np.testing.assert_allclose(ours[1], theirs[1][0], rtol=0, atol=max(tolerance, 1e-15))
         assert ours[2] == theirs[2][0] and "failed" not in ours[4]
         if ours[2]:
             break

@@ -4,6 +4,7 @@ import argparse
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from reproductions.pages import refresh
 from reproductions.results import SEEDS, Results
 from reproductions.tables import RESULTS, insert
 from reproductions.trainings import Job, carry_out
@@ -36,6 +37,7 @@ class Study:
         finally:
             text = self.report(results)
             insert(self.name, text)
+            refresh()
             print(text)
 
     def _go_on(self, results: Results, arguments: argparse.Namespace) -> None:

@@ -1,19 +1,21 @@
 """What UP-OSI and RMA share: a policy that acts on an estimate of what it would be told of the domain.
 
-The first phase trains the policy with the truth. In the second it stays as it is and acts on the estimates,
-and the estimator is regressed, in the states that these lead to, from the history to the truth.
+The first phase trains the policy with the truth. In the second it stays as it is, or as it was when it did
+best in validation, with its observation statistics. It acts on the estimates, and the estimator is regressed,
+in the states that these lead to, from the history to the truth.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Literal, cast
 
 import torch
 from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
-from sim2real.agents.base import Observation
+from sim2real.agents.base import Agent, Observation, Transitions
 from sim2real.agents.optimizer import FlatAdam
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import OffPolicyConfig, Widths
@@ -45,6 +47,7 @@ class Estimating(Believing):
         estimator: Maps normalized histories to estimates of what the actor would be told `(n, k)`.
     """
 
+    _best: tuple[float, dict[str, Any]] | None = None  # of the first phase: a score, and what acted then
     curves: ClassVar[tuple[str, ...]] = (*Believing.curves, "estimator_loss", "estimator_r2")
 
     def _make_networks(self) -> dict[str, nn.Module]:
@@ -82,6 +85,27 @@ class Estimating(Believing):
         """Whether the second phase has begun."""
         return self.steps >= self.config.policy_steps and not self.config.deployed
 
+    def validate(self, score: Callable[[Agent], float]) -> None:
+        """Remember the policy of the first phase that scores highest when it is told the truth.
+
+        Args:
+            score: Returns the mean return of an agent's deterministic policy.
+        """
+        if self.estimating or self.config.deployed:
+            return
+        found = score(self.clone({"context": "true"}, keep_replay=False))
+        if self._best is None or found >= self._best[0]:
+            self._best = found, copy.deepcopy(self.actor.state_dict())
+
+    def observe(self, transitions: Transitions) -> None:
+        """Store one vector step; where the second phase begins, the policy becomes the best of the first."""
+        before = self.estimating
+        if before:
+            self.actor.normalizer.frozen = True  # a policy on other statistics is another policy
+        super().observe(transitions)
+        if self.estimating and not before and self._best is not None:
+            self.actor.load_state_dict(self._best[1])
+
     def _known(self, deterministic: bool) -> Knowledge | None:
         # The first phase explores with the truth; what is evaluated is always what could be deployed.
         if not deterministic and not self.estimating and not self.config.deployed:
@@ -99,6 +123,15 @@ class Estimating(Believing):
         self._optimizers["estimator"].descend(loss)
         spread = (truth - truth.mean(0)).square().mean()
         self._note(estimator_loss=loss, estimator_r2=1.0 - loss.detach() / spread.clamp_min(1e-12))
+
+    def _learner_state(self) -> dict[str, Any]:
+        return {**super()._learner_state(), "best": copy.deepcopy(self._best)}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Restore what `state_dict` returned from an agent of the same configuration."""
+        super().load_state_dict(state)
+        best = state["best"]
+        self._best = None if best is None else (best[0], best[1])
 
     def _inherit(self, state: dict[str, Any], before: OffPolicyConfig) -> None:
         super()._inherit(state, before)

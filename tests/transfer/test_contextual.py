@@ -149,10 +149,30 @@ def test_the_first_phase_goes_by_the_truth_and_the_second_leaves_the_policy_alon
     agent._credit = type(agent._credit)(0)  # updates that the first phase has earned would be the second's
     while session.loop.steps < 600:
         session.step(Progress.silent())
-    fixed_ones = [key for key in early if not key.startswith("normalizer")]
-    assert all(torch.equal(early[key], agent.actor.state_dict()[key]) for key in fixed_ones)
+    assert all(torch.equal(value, agent.actor.state_dict()[key]) for key, value in early.items())
     assert any(not torch.equal(estimator[key], value) for key, value in agent.estimator.state_dict().items())
     assert np.isfinite(agent.metrics()["estimator_r2"])
+    session.env.close()
+
+
+@pytest.mark.parametrize("algorithm", ESTIMATING)
+def test_the_second_phase_goes_on_with_the_best_policy_of_the_first(tmp_path, algorithm):
+    session = Session(begun(tmp_path, algorithm), "policy")
+    agent, told_truth = session.loop.agent, []
+    for steps, value in ((200, 5.0), (300, 7.0), (380, 6.0)):
+        while session.loop.steps < steps:
+            session.step(Progress.silent())
+        agent.validate(lambda one, value=value: (told_truth.append(one.config.context), value)[1])
+        if value == 7.0:
+            best = {key: tensor.clone() for key, tensor in agent.actor.state_dict().items()}
+    again = untrained(algorithm)
+    again.load_state_dict(agent.state_dict())
+    assert again._best[0] == 7.0
+    while session.loop.steps < 480:
+        session.step(Progress.silent())
+    assert all(torch.equal(value, agent.actor.state_dict()[key]) for key, value in best.items())
+    agent.validate(lambda one: pytest.fail("the policy is chosen"))
+    assert told_truth == ["true"] * 3
     session.env.close()
 
 

@@ -112,7 +112,7 @@ def record(
 
         opened = _open(run)
         name = worst_target(opened.results()) if worst else target
-        path = out or opened.path / "videos" / f"{name or 'target'}.mp4"
+        path = out or opened.path / "videos" / f"{(name or 'target').replace('/', '-')}.mp4"
         with Progress() as progress:
             record_run(opened, name, path, progress, seconds=seconds)
         typer.echo(f"video: {path}")

@@ -59,7 +59,9 @@ class Progress:
         self._totals[name] = total
         self._began[name] = (time.monotonic(), done)
         self._spoken[name] = 0.0
-        if self._bars is not None:
+        if self._bars is not None and name in self._tasks:
+            self._bars.reset(self._tasks[name], total=total, completed=int(done))
+        elif self._bars is not None:
             self._tasks[name] = self._bars.add_task(name, total=total, completed=done, note="")
 
     def update(self, name: str, row: Mapping[str, float]) -> None:

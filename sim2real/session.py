@@ -13,6 +13,7 @@ from sim2real.envs import nominal_model
 from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, fixed
 from sim2real.envs.fit import fit
+from sim2real.envs.joined import NATIVE_WORLDS, JoinedVectorEnv
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native
 from sim2real.envs.vector import TaskVectorEnv
@@ -22,7 +23,7 @@ from sim2real.spec import Bundle, Catalog, load
 from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
 from sim2real.transfer.distillation import DistillationConfig
 from sim2real.transfer.lessons import taught_in
-from sim2real.transfer.registry import METHODS, check_validation, make_method, untold, wants_of
+from sim2real.transfer.registry import METHODS, check_set, check_validation, make_method, untold, wanted
 from sim2real.validation import SEED, Validation
 
 Part = Literal["policy", "baseline"]
@@ -32,6 +33,7 @@ CATALOG = Catalog(
     fit,
     {name: entry.settings for name, entry in CURRICULA.items()},
     {("train", "curriculum"): check_curriculum, ("train", "validate_on"): check_validation},
+    check_set,
 )
 LOG_EVERY = 1_000
 """Environment steps between rows of metrics.csv."""
@@ -60,7 +62,7 @@ class Session:
         self.track: Track = run.policy if part == "policy" else run.baseline
         settings = self.bundle.spec.train
         self.env = training_env(self.bundle, part)
-        overlap = isinstance(self.env.unwrapped, TaskVectorEnv)
+        overlap = isinstance(self.env.unwrapped, NATIVE_WORLDS)
         self.instructor = instructor_of(self.bundle, self.env, part)
         agent = fresh_agent(self.bundle, self.env, part)
         self.loop = Loop(agent, self.env, settings.seed, overlap, self.instructor)
@@ -107,7 +109,7 @@ class Session:
     def save(self, best: bool = False) -> None:
         """Write the checkpoint, which may be the best one, and the list of failed episodes."""
         env = self.env.unwrapped
-        own = isinstance(env, TaskVectorEnv)
+        own = isinstance(env, NATIVE_WORLDS)
         state = {"loop": self.loop.state_dict(), "step": self.loop.steps, "reported": self._reported}
         state["instructor"] = self.instructor.state_dict() if self.instructor else None
         state["validation"] = self.validation.state_dict() if self.validation else None
@@ -136,7 +138,7 @@ class Session:
     def _restore(self, saved: dict[str, Any]) -> None:
         env = self.env.unwrapped
         with _readable(self.track):
-            if isinstance(env, TaskVectorEnv) and saved["env"] is not None:
+            if isinstance(env, NATIVE_WORLDS) and saved["env"] is not None:
                 _stateful(self.env).load_state_dict(to_arrays(saved["env"]))
             if self.instructor is not None:
                 self.instructor.load_state_dict(to_arrays(saved["instructor"]))
@@ -152,9 +154,13 @@ class Session:
 
 
 def training_env(bundle: Bundle, part: Part) -> VectorEnv[Any, Any, Any]:
-    """Make the worlds that a policy trains in: its source or its teachers' targets; or only nominal."""
+    """Make the worlds that a policy trains in: its source or its teachers' targets; or only nominal.
+
+    Those of a set are shared equally by the members that are trained on.
+    """
     # An environment that is not ours is one Python object each, and costs as much memory as time.
-    worlds = bundle.spec.train.num_envs or (128 if is_native(bundle.spec.env) else 8)
+    usual = 128 if bundle.members or is_native(bundle.spec.env) else 8
+    worlds = bundle.spec.train.num_envs or max(usual, len(bundle.trained))
     return _worlds(bundle, part, worlds, bundle.spec.train.seed)
 
 
@@ -165,16 +171,21 @@ def validation_of(bundle: Bundle, part: Part) -> Validation | None:
 
 
 def _worlds(bundle: Bundle, part: Part, count: int, seed: int) -> VectorEnv[Any, Any, Any]:
+    if bundle.members:
+        share = count // len(bundle.trained)
+        return JoinedVectorEnv(
+            {name: _worlds(own, part, share, seed) for name, own in bundle.trained.items()}
+        )
     spec = bundle.spec
     domains = fixed(bundle.program.nominal) if part == "baseline" else taught_domains(bundle)
     return make_worlds(
         spec.env, spec.env_options, bundle.program, count, domains, seed, threads=1,
-        wants=wants_of(spec.train.algorithm, spec.train.agent),
+        wants=wanted(bundle),
     )  # fmt: skip
 
 
-def _stateful(env: Any) -> TaskVectorEnv | ContextEnv:
-    """Say that native worlds have a state, in a context or not."""
+def _stateful(env: Any) -> TaskVectorEnv | ContextEnv | JoinedVectorEnv:
+    """Say that native worlds have a state, in a context or not, of one environment or several."""
     return env
 
 
@@ -208,14 +219,14 @@ def fresh_agent(bundle: Bundle, env: VectorEnv[Any, Any, Any], part: Part = "pol
     reward = getattr(env.unwrapped, "compute_reward", None)
     made = settings.algorithm, *spaces, own, settings.seed, reward
     if settings.algorithm in METHODS:
-        return make_method(*made, lambda folder: _teacher(folder, bundle.spec.env))
+        return make_method(*made, lambda folder: _teacher(folder, bundle.spec.about))
     return make_agent(*made)
 
 
 def _teacher(folder: str, env: str) -> Agent:
     """Load the agent of a run folder that is to teach in an environment."""
     run = open_run(folder)
-    there = reload(run).spec.env
+    there = reload(run).spec.about
     if there != env:
         raise RunError(f"{folder}: was trained in {there}, but this spec's env is {env}")
     if not run.policy.checkpoint.exists():

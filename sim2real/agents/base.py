@@ -20,8 +20,9 @@ RewardFn = Callable[[NDArray[Any], NDArray[Any], Any], Any]
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 """The keys of a goal observation, in the order in which they are flattened."""
 
-CONTEXT_KEYS = ("history", "domain")
-"""The keys of what may be added to any observation, flattened after all others."""
+CONTEXT_KEYS = ("proprioception", "task", "robot", "history", "domain")
+"""The keys of what may be added to any observation, flattened after all others: the robot's own part of
+it, which task and which robot of several it is, what was done before, and the domain."""
 
 
 @dataclass(frozen=True)

@@ -86,7 +86,8 @@ class Loop:
         Returns:
             `step` (environment steps so far), `episodes`, `return`, `length`, `success` (means
             over finished episodes, failed simulations left out), `failed` (steps), `steps_per_s`,
-            and the agent's own curves.
+            and the agent's own curves. Of an environment with `groups` of worlds, by name, also
+            `return/NAME` of each.
         """
         episodes = self.collector.pop_episodes()
         sound = [episode for episode in episodes if not episode.failed]
@@ -101,7 +102,15 @@ class Loop:
             "success": _mean(successes),
             "failed": float(self.collector.failures - then[2]),
             "steps_per_s": (self.steps - then[1]) / max(now - then[0], 1e-9),
+            **self._by_group(sound),
             **self.agent.metrics(),
+        }
+
+    def _by_group(self, episodes: Sequence[Episode]) -> dict[str, float]:
+        groups: Mapping[str, range] = getattr(self.collector.env.unwrapped, "groups", {})
+        return {
+            f"return/{name}": _mean([episode.reward for episode in episodes if episode.world in own])
+            for name, own in groups.items()
         }
 
     def state_dict(self) -> dict[str, Any]:

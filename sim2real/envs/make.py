@@ -83,7 +83,7 @@ def make_vector(
         return TaskVectorEnv(made, num_envs, Program(made.compile(), {}), **own)
     bundle = load(spec, Catalog(nominal_model, fit=fit))
     if bundle.spec.env != task:
-        raise ValueError(f"{spec} is a spec of {bundle.spec.env}, not of {task}")
+        raise ValueError(f"{spec} is a spec of {bundle.spec.about}, not of {task}")
     options = {**bundle.spec.env_options, **options}
     made = make_task(task, options)
     # Options may change the model, so the terms are bound to the very one that is simulated.
@@ -126,7 +126,7 @@ def randomize(
     bundle = load(spec, Catalog(lambda name, options: model))
     own = env.spec.id if env.spec is not None else None
     if own is not None and bundle.spec.env not in (own, own.removeprefix("sim2real/")):
-        raise ValueError(f"{spec} is a spec of {bundle.spec.env}, not of {own}")
+        raise ValueError(f"{spec} is a spec of {bundle.spec.about}, not of {own}")
     if native is not None:
         vector = native.vector
         program = fit(bundle.spec.env, {}, bundle.program)

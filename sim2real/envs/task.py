@@ -145,6 +145,9 @@ class Task(ABC):
             raise ValueError(str(error) if str(file) in str(error) else f"{file}: {error}") from None
         return model
 
+    proprioception: ClassVar[slice | None] = None
+    """Columns of the observation that are about the robot alone, whatever the task; None if it says none."""
+
     def sizes(self, model: mujoco.MjModel) -> tuple[int, int]:
         """Return how many numbers an observation, without goals, and an action have."""
         space, actions = self.spaces(model)

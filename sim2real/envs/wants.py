@@ -7,7 +7,8 @@ from gymnasium.vector import VectorEnv
 
 from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, in_trials
-from sim2real.spec import Program
+from sim2real.envs.labels import LabelEnv
+from sim2real.spec import Label, Program
 
 
 @dataclass(frozen=True)
@@ -18,15 +19,18 @@ class Wants:
         history: If not None, worlds show their domain, and so many past pairs of observation and action.
         episodes: Episodes of a trial, throughout which a world keeps the domain that the trial began with.
         together: Worlds next to each other that share their trials' domains.
+        label: If not None, worlds show which task and robot of a set they are of.
     """
 
     history: int | None = None
     episodes: int = 1
     together: int = 1
+    label: Label | None = None
 
     def shown(self, env: VectorEnv[Any, Any, Any], program: Program) -> VectorEnv[Any, Any, Any]:
         """Let worlds show what is wanted."""
-        return env if self.history is None else ContextEnv(env, program, self.history)
+        shown = env if self.history is None else ContextEnv(env, program, self.history)
+        return shown if self.label is None else LabelEnv(shown, self.label)
 
     def tried(self, domains: Domains) -> Domains:
         """Let worlds keep and share domains as wanted."""

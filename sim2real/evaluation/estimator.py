@@ -18,10 +18,16 @@ def estimator_r2(bundle: Bundle, agent: Estimating, settings: Evaluate) -> dict[
     is full. Where the truth does not vary there is nothing to explain, and no entry.
 
     Args:
-        bundle: The run's spec.
+        bundle: The run's spec; of a set, names are `member/name` of those that are trained on.
         agent: The policy with its estimator.
         settings: How many episodes, and their seed.
     """
+    if bundle.members:
+        return {
+            f"{name}/{what}": value
+            for name, part in bundle.trained.items()
+            for what, value in estimator_r2(part, agent, settings).items()
+        }
     env = worlds(bundle, settings.episodes, None)
     rollout, found = Rollout(env, settings.seed), []
     while not rollout.over:

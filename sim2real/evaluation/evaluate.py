@@ -15,17 +15,17 @@ import torch
 from pydantic import ValidationError
 
 from sim2real.agents import Agent, RandomAgent
-from sim2real.envs.domains import Domains, fixed
+from sim2real.envs.domains import fixed
 from sim2real.evaluation.estimator import estimator_r2
 from sim2real.evaluation.fewshot import adapt
-from sim2real.evaluation.statistics import summarize
+from sim2real.evaluation.statistics import pooled, summarize
 from sim2real.evaluation.suites import choose
-from sim2real.evaluation.zeroshot import Summary, compare, worlds
+from sim2real.evaluation.zeroshot import Summary, compare_all, worlds
 from sim2real.progress import Progress
 from sim2real.rollout import run_episodes
 from sim2real.runs import Run, RunError, open_run, write_json
 from sim2real.session import reload, trained_agent
-from sim2real.spec import Domain, Evaluate
+from sim2real.spec import Bundle, Domain, Evaluate
 from sim2real.spec.wording import plain_problems
 from sim2real.train import train_part
 from sim2real.transfer.estimating import Estimating
@@ -91,28 +91,47 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     policies: dict[str, Agent] = {"random": RandomAgent(agent.action_space, settings.seed)}
     if bundle.spec.randomize:
         policies["baseline"] = _baseline(run, steps, progress)
-    nominal = fixed(bundle.program.nominal)
-    places: dict[str, Domains | None] = {"source": None, "nominal": nominal}
-    places |= {name: fixed(found.v) for name, found in chosen.items()}
-    compared = compare(bundle, settings, {"policy": agent, **policies}, places, progress)
+    compared = compare_all(bundle, settings, {"policy": agent, **policies}, chosen, progress)
     own = compared.pop("policy")
     if settings.retention:
         own |= {name: own[name] | {"retention": own["source"]} for name in chosen}
     shots = _all_shots(run, chosen, own, settings, progress)
+    targets = {name: _describe(found) | {"shots": shots[name]} for name, found in chosen.items()}
     result = {
         "spec_sha256": run.spec_sha256,
-        "env": bundle.spec.env,
+        "env": bundle.spec.about,
         "trained_steps": steps,
         "settings": settings.model_dump(),
         "source": {"shots": {"0": own["source"]}},
         "nominal": {"shots": {"0": own["nominal"]}},
-        "targets": {name: _describe(found) | {"shots": shots[name]} for name, found in chosen.items()},
+        "targets": targets,
         "policies": compared,
     }
+    if bundle.members:
+        result["members"] = _members(bundle, own, targets)
     if isinstance(agent, Estimating):
         result["estimator_r2"] = estimator_r2(bundle, agent, settings)
     write_json(run.evaluation, result)
     return result
+
+
+def _members(
+    bundle: Bundle, own: Mapping[str, Summary], targets: Mapping[str, Any]
+) -> dict[str, dict[str, Any]]:
+    """Return what was found, member by member of a set, with targets by their own names."""
+    return {
+        name: {
+            **bundle.spec.envs[name].model_dump(include={"env", "task", "robot", "held_out"}),
+            "source": {"shots": {"0": own[f"{name}/source"]}},
+            "nominal": {"shots": {"0": own[f"{name}/nominal"]}},
+            "targets": {
+                place.removeprefix(f"{name}/"): entry
+                for place, entry in targets.items()
+                if place.startswith(f"{name}/")
+            },
+        }
+        for name in bundle.members
+    }
 
 
 def _baseline(run: Run, steps: int, progress: Progress) -> Agent:
@@ -141,16 +160,18 @@ def adapt_to(run: Run, found: Domain, settings: Evaluate, on_episode: Any = None
     torch.set_num_threads(1)
     bundle = reload(run)
     agent, _ = trained_agent(run)
-    domains = fixed(found.v)
-    scored = worlds(bundle, settings.episodes, domains, threads=1)
-    source = worlds(bundle, settings.episodes, None, threads=1) if settings.retention else None
-    single = worlds(bundle, 1, domains, threads=1)
+    part, domains = bundle.at(found.name), fixed(found.v)
+    scored = worlds(part, settings.episodes, domains, threads=1)
+    parts = bundle.trained.values() if settings.retention else ()
+    sources = [worlds(own, settings.episodes, None, threads=1) for own in parts]
+    single = worlds(part, 1, domains, threads=1)
     seed = settings.seed + _TARGET_SEED
     results: dict[str, Summary] = {}
     for k, copy, used in adapt(agent, single, settings.shots, settings, seed, on_episode):
         results[str(k)] = summarize(run_episodes(copy, scored, settings.seed), used)
-        if source is not None:
-            results[str(k)]["retention"] = summarize(run_episodes(copy, source, settings.seed), used)
+        if sources:
+            kept = [summarize(run_episodes(copy, source, settings.seed), 0) for source in sources]
+            results[str(k)]["retention"] = pooled(kept) | {"target_steps_used": used}
     return results
 
 

@@ -26,7 +26,7 @@ def write_report(run: Run) -> Path:
     result, bundle = run.results(), reload(run)
     shots = _shots(result)
     context = {
-        "title": f"Transfer of {bundle.spec.env}",
+        "title": f"Transfer of {bundle.spec.about}",
         "meta": run.meta(),
         "result": result,
         "headline": headline(result),
@@ -95,7 +95,11 @@ def table(result: dict[str, Any]) -> str:
 
 
 def _entries(result: dict[str, Any]) -> dict[str, Any]:
-    return {"nominal": result["nominal"], "source": result["source"], **result["targets"]}
+    """Return all places with a row: nominal and source, of a set those of members too, and the targets."""
+    found = {"nominal": result["nominal"], "source": result["source"]}
+    for name, member in result.get("members", {}).items():
+        found |= {f"{name}/{place}": member[place] for place in ("nominal", "source")}
+    return found | result["targets"]
 
 
 def _shots(result: dict[str, Any]) -> list[str]:

@@ -1,5 +1,6 @@
 """Summaries of episodes that are honest about their uncertainty."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -42,14 +43,29 @@ def worst_decile(values: Floats) -> float:
 
 def summarize(episodes: Episodes, target_steps_used: int) -> dict[str, Any]:
     """Return the summary that `evaluation.json` holds for one target and shot."""
-    values = episodes.returns
+    success = None if episodes.success is None else float(episodes.success.mean())
+    return _summary(episodes.returns, success, int(episodes.failed.sum()), target_steps_used)
+
+
+def pooled(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Return the summary of the episodes of several, which have equally many, as if they were of one.
+
+    Success counts where it is defined.
+    """
+    returns = np.concatenate([one["episodes"] for one in summaries])
+    known = [one["success_rate"] for one in summaries if one["success_rate"] is not None]
+    failed, used = (sum(one[key] for one in summaries) for key in ("failed_episodes", "target_steps_used"))
+    return _summary(returns, float(np.mean(known)) if known else None, failed, used)
+
+
+def _summary(values: Floats, success: float | None, failed: int, used: int) -> dict[str, Any]:
     return {
         "episodes": values.tolist(),
         "mean": float(values.mean()),
         "iqm": float(iqm(values)),
         "ci95": list(iqm_interval(values)),
         "worst_decile": worst_decile(values),
-        "success_rate": None if episodes.success is None else float(episodes.success.mean()),
-        "failed_episodes": int(episodes.failed.sum()),
-        "target_steps_used": target_steps_used,
+        "success_rate": success,
+        "failed_episodes": failed,
+        "target_steps_used": used,
     }

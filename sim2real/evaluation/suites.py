@@ -1,6 +1,7 @@
 """Sets of domains to evaluate on: the spec's targets, or a grid made from its source."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -27,7 +28,7 @@ def choose(bundle: Bundle, names: Iterable[str] | None, suite: str = "targets") 
     """
     if suite not in SUITES:
         raise RunError(f"unknown suite '{suite}'{did_you_mean(suite, SUITES)}")
-    found = bundle.targets if suite == "targets" else grid(bundle.program)
+    found = bundle.targets if suite == "targets" else _grids(bundle)
     for name in names or ():
         if name not in found:
             raise RunError(f"no target '{name}'{did_you_mean(name, found)}")
@@ -37,6 +38,18 @@ def choose(bundle: Bundle, names: Iterable[str] | None, suite: str = "targets") 
             f"{bundle.spec.path}: names no targets; add some under `targets:`, or use --suite grid"
         )
     return chosen
+
+
+def _grids(bundle: Bundle) -> dict[str, Domain]:
+    """Return the grid; of a set, that of every member, as `member/place`."""
+    if not bundle.members:
+        return grid(bundle.program)
+    found = {
+        f"{name}/{place}": one
+        for name, part in bundle.members.items()
+        for place, one in grid(part.program).items()
+    }
+    return {name: replace(one, name=name) for name, one in found.items()}
 
 
 def grid(program: Program) -> dict[str, Domain]:

@@ -17,7 +17,7 @@ from sim2real.progress import Progress
 from sim2real.runs import Run, RunError
 from sim2real.session import reload, trained_agent
 from sim2real.spec import Bundle, Domain, domain
-from sim2real.transfer.registry import wants_of
+from sim2real.transfer.registry import wanted
 
 Frame = NDArray[np.uint8]
 _FASTEST = 50.0
@@ -59,8 +59,9 @@ def record(
     found = choose(bundle, None if target is None else [target])
     chosen = found[target] if target else next(iter(found.values()))
     agent, _ = trained_agent(run)
-    nominal = domain(bundle.program, "nominal", {})
-    panels = [_Panel(bundle, agent, place, size) for place in (nominal, chosen)]
+    part = bundle.at(chosen.name)
+    nominal = domain(part.program, "nominal", {})
+    panels = [_Panel(part, agent, place, size) for place in (nominal, chosen)]
     try:
         _write(panels, out, seconds, progress)
     finally:
@@ -102,7 +103,7 @@ class _Panel:
         self.env = make_worlds(
             spec.env, spec.env_options, bundle.program, 1, fixed(place.v), spec.evaluate.seed, 1,
             render_mode="rgb_array", same_step=False,
-            wants=wants_of(spec.train.algorithm, spec.train.agent),
+            wants=wanted(bundle),
         )  # fmt: skip
         self.agent, self.size, self.title = agent, size, place.name
         self.values = place.describe() or "the model as it is"

@@ -8,21 +8,54 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from sim2real.agents import Agent, RandomAgent
-from sim2real.envs.domains import Domains, from_source, side_by_side
+from sim2real.envs.domains import Domains, fixed, from_source, side_by_side
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native, make_task
 from sim2real.envs.vector import TaskVectorEnv
-from sim2real.evaluation.statistics import summarize
+from sim2real.evaluation.statistics import pooled, summarize
 from sim2real.progress import Progress
 from sim2real.rollout import CORES, run_episodes, run_places, threads_each
-from sim2real.spec import Bundle, Evaluate
-from sim2real.transfer.registry import wants_of
+from sim2real.spec import Bundle, Domain, Evaluate
+from sim2real.transfer.registry import wanted
 
 Summary = dict[str, Any]
 Summaries = dict[str, dict[str, Summary]]
 """Summaries by policy and place."""
 _TOGETHER = 128
 """Worlds in one environment, about: with more, NumPy's share of a step hardly shrinks."""
+
+
+def compare_all(
+    bundle: Bundle,
+    settings: Evaluate,
+    policies: Mapping[str, Agent],
+    targets: Mapping[str, Domain],
+    progress: Progress,
+) -> Summaries:
+    """Evaluate every policy zero-shot on the source, on nominal dynamics, and on the targets.
+
+    Of a set these are places of every member, as `member/source`, `member/nominal` and `member/target`; and
+    its `source` and `nominal` are those of the members that are trained on, pooled.
+
+    Args:
+        bundle: The run's spec.
+        settings: How many episodes, and their seed.
+        policies: Policies by name.
+        targets: Targets by name.
+        progress: Where to show progress.
+    """
+    found: Summaries = {who: {} for who in policies}
+    for name, part in bundle.parts.items():
+        prefix = f"{name}/" if bundle.members else ""
+        places: dict[str, Domains | None] = {"source": None, "nominal": fixed(part.program.nominal)}
+        own = {place: target for place, target in targets.items() if bundle.at(place) is part}
+        places |= {place.removeprefix(prefix): fixed(target.v) for place, target in own.items()}
+        for who, by in compare(part, settings, policies, places, progress).items():
+            found[who] |= {prefix + place: summary for place, summary in by.items()}
+    for by in found.values() if bundle.members else ():
+        for place in ("source", "nominal"):
+            by[place] = pooled([by[f"{name}/{place}"] for name in bundle.trained])
+    return found
 
 
 def compare(
@@ -38,7 +71,7 @@ def compare(
     place. Foreign environments, which Python steps one by one, run place by place.
 
     Args:
-        bundle: The run's spec.
+        bundle: The run's spec, or a member of its set.
         settings: How many episodes, and their seed.
         policies: Policies by name.
         places: Domains by name; None for the whole source.
@@ -56,10 +89,9 @@ def compare(
 
 
 def worlds(bundle: Bundle, n: int, domains: Domains | None, threads: int = 0) -> Any:
-    """Make n worlds of a run's environment; arguments as for `sim2real.envs.make.make_worlds`."""
+    """Make n worlds of one environment of a run; arguments as for `sim2real.envs.make.make_worlds`."""
     spec = bundle.spec
-    seed = spec.evaluate.seed
-    wants = wants_of(spec.train.algorithm, spec.train.agent)
+    seed, wants = spec.evaluate.seed, wanted(bundle)
     return make_worlds(spec.env, spec.env_options, bundle.program, n, domains, seed, threads, wants=wants)
 
 
@@ -109,7 +141,7 @@ class _Exam:
         made = TaskVectorEnv(
             task, len(numbers), self.bundle.program, domains, spec.evaluate.seed, threads, numbers=numbers
         )
-        return wants_of(spec.train.algorithm, spec.train.agent).shown(made, self.bundle.program)
+        return wanted(self.bundle).shown(made, self.bundle.program)
 
     def in_turn(self, policies: Mapping[str, Agent], done: int) -> Summaries:
         """Evaluate place by place, after so many evaluations."""

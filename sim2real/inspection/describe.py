@@ -13,7 +13,9 @@ _HEAD = ["parameter", "nominal", "source", "unit", "when", "writes"]
 
 
 def describe(bundle: Bundle) -> str:
-    """Return parameters, effects, warnings, stability, targets, and end-to-end latency."""
+    """Return parameters, effects, warnings, stability, targets and latency, for each member of a set."""
+    if bundle.members:
+        return "\n\n\n".join(_of_member(bundle, name) for name in bundle.members)
     program, spec = bundle.program, bundle.spec
     lines = [f"{spec.env}: {len(program.bound)} terms, {program.d} parameters", ""]
     lines += _columns(_HEAD, [list(row.values()) for row in parameter_rows(bundle)])
@@ -27,6 +29,13 @@ def describe(bundle: Bundle) -> str:
         where = f"{target.distance:.2f} range widths outside" if target.held_out else "inside the source"
         lines.append(f"  {name}: {target.describe()} ({where})")
     return "\n".join([*lines, "", *_latency(bundle)])
+
+
+def _of_member(bundle: Bundle, name: str) -> str:
+    member = bundle.spec.envs[name]
+    about = [f"task {member.task}", *([f"robot {member.robot}"] if member.robot else [])]
+    about += ["held out"] if member.held_out else []
+    return f"{name} ({', '.join(about)})\n{describe(bundle.members[name])}"
 
 
 def _tried_out(bundle: Bundle) -> list[str]:

@@ -19,8 +19,14 @@ _MOST_ALIKE = 8
 def parameter_rows(bundle: Bundle) -> list[dict[str, str]]:
     """Describe every parameter: name, nominal, source, unit, when it is drawn, and what it writes.
 
-    Many parameters of one term that are drawn alike, as those of colours, share a row.
+    Many parameters of one term that are drawn alike, as those of colours, share a row. What is alike in all
+    members of a set has one too; whatever is not, one for each member.
     """
+    if bundle.members:
+        each = {name: parameter_rows(part) for name, part in bundle.members.items()}
+        if all(rows == next(iter(each.values())) for rows in each.values()):
+            return next(iter(each.values()))
+        return [row | {"name": f"{name}/{row['name']}"} for name, rows in each.items() for row in rows]
     rows: list[dict[str, str]] = []
     for bound in bundle.program.bound:
         names = bundle.program.names[bound.columns]

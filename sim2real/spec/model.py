@@ -105,6 +105,16 @@ class Evaluate(_Section):
         return warm
 
 
+class Member(_Section):
+    """One environment of a set, and what a policy is told of it."""
+
+    env: str = Field(min_length=1, description="a native task: one of ours, or package.module:Class")
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of the environment")
+    task: str = Field(default="", description="what is to be done there; by default the member's name")
+    robot: str = Field(default="", description="who is to do it; all members name one, or none does")
+    held_out: bool = Field(default=False, description="never trained on, only evaluated")
+
+
 class Target(_Section):
     """A held-out domain: the values that differ from nominal.
 
@@ -125,9 +135,12 @@ class Spec(_Section):
         text: The document itself, with overrides applied; a run folder keeps it.
     """
 
-    env: str = Field(min_length=1, description="a task of ours, a Gymnasium id, or package.module:Class")
+    env: str = Field(default="", description="a task of ours, a Gymnasium id, or package.module:Class")
     env_options: dict[str, Any] = Field(
         default_factory=dict, description="keyword arguments of the environment"
+    )
+    envs: dict[str, Member] = Field(
+        default_factory=dict, description="a set of environments for one policy, by name, in place of env"
     )
     randomize: dict[str, Term] = Field(default_factory=dict)
     correlate: dict[str, Correlate] = Field(default_factory=dict)
@@ -136,3 +149,8 @@ class Spec(_Section):
     evaluate: Evaluate = Field(default_factory=Evaluate)
     path: Path = Path("spec.yaml")
     text: str = ""
+
+    @property
+    def about(self) -> str:
+        """The environment, or what stands for it where there are several."""
+        return self.env or f"a set of {len(self.envs)} environments"

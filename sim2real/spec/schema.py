@@ -18,7 +18,7 @@ from pydantic_core import core_schema
 from randomizers import Distortion, OperationTerm, Term
 from randomizers.registry import BUILTIN
 from sim2real.spec.correlation import Correlate
-from sim2real.spec.model import Evaluate, Spec, Train
+from sim2real.spec.model import Evaluate, Member, Spec, Train
 from sim2real.spec.validate import NAME, RESERVED
 
 _OPERATIONS = ("scale", "add", "set")
@@ -46,6 +46,7 @@ def json_schema() -> dict[str, Any]:
         "properties": {
             "env": {"type": "string", "minLength": 1, "description": env},
             "env_options": {"type": _OPTIONAL, "description": options},
+            "envs": _envs(),
             "randomize": {
                 "type": _OPTIONAL,
                 "description": "what varies between worlds: terms by name",
@@ -57,7 +58,7 @@ def json_schema() -> dict[str, Any]:
             "train": _section(Train) | {"type": _OPTIONAL},
             "evaluate": _section(Evaluate) | {"type": _OPTIONAL},
         },
-        "required": ["env"],
+        "oneOf": [{"required": ["env"]}, {"required": ["envs"]}],
         "additionalProperties": False,
         "$defs": {
             "term": _any_term(definitions),
@@ -155,6 +156,16 @@ def _correlate() -> dict[str, Any]:
         "description": "groups of parameters that are drawn together, by name",
         "propertyNames": _name_except("correlate"),
         "additionalProperties": _section(Correlate),
+    }
+
+
+def _envs() -> dict[str, Any]:
+    return {
+        "type": "object",
+        "description": Spec.model_fields["envs"].description,
+        "propertyNames": _name_except("envs"),
+        "minProperties": 1,
+        "additionalProperties": _section(Member),
     }
 
 

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from randomizers import Term, lookup, names
 from randomizers.words import did_you_mean, listing, shown
 from sim2real.spec.correlation import Correlate
-from sim2real.spec.model import Evaluate, Spec, Target, Train
+from sim2real.spec.model import Evaluate, Member, Spec, Target, Train
 from sim2real.spec.source import Path as SpecPath
 from sim2real.spec.source import Problem, Source
 from sim2real.spec.wording import plain_problems
@@ -25,7 +25,7 @@ Curricula = Mapping[str, type[BaseModel]]
 # Names become file names, parts of `a.b=value`, and items of comma-separated lists.
 NAME = r"[A-Za-z0-9_][A-Za-z0-9_-]*"
 # What evaluation and `inside: true` mean by these words.
-RESERVED = {"randomize": ("inside",), "targets": ("source", "nominal"), "correlate": ()}
+RESERVED = {"randomize": ("inside",), "targets": ("source", "nominal"), "correlate": (), "envs": ()}
 # A file system takes 255 bytes, of which ours need some.
 _LONGEST_NAME = 100
 # Each is checked against all others; a term may select any number of elements, a choice list any of values.
@@ -54,14 +54,11 @@ def validate(
     for key in data:
         if key not in known:
             problems.append(Problem((key,), f"unknown key '{key}'{did_you_mean(key, known)}"))
-    env = data.get("env")
-    if not isinstance(env, str) or not env:
-        wrong = "is missing: name an environment, such as Hopper-v5"
-        problems.append(Problem(("env",), wrong if env is None else f"must be a name, given {shown(env)}"))
-        env = ""
+    envs = _envs(data, problems) if data.get("envs") is not None else {}
     spec = Spec.model_construct(
-        env=env,
+        env=_env(data, problems),
         env_options=_mapping(data, "env_options", problems),
+        envs=envs,
         randomize=_terms(_mapping(data, "randomize", problems), problems),
         correlate=_correlate(_mapping(data, "correlate", problems), problems),
         targets=_targets(_mapping(data, "targets", problems), data.get("randomize"), problems),
@@ -72,6 +69,44 @@ def validate(
         text=text,
     )
     return spec, problems
+
+
+def _env(data: dict[str, Any], problems: list[Problem]) -> str:
+    """Return the one environment's name; empty where there is a set of them, or none that is right."""
+    env = data.get("env")
+    if data.get("envs") is not None:
+        for key in ("env", "env_options"):
+            if data.get(key) is not None:
+                message = "is for one environment; in a set, each member under envs has its own"
+                problems.append(Problem((key,), message))
+        return ""
+    if not isinstance(env, str) or not env:
+        wrong = "is missing: name an environment, such as Hopper-v5"
+        problems.append(Problem(("env",), wrong if env is None else f"must be a name, given {shown(env)}"))
+        return ""
+    return env
+
+
+def _envs(data: dict[str, Any], problems: list[Problem]) -> dict[str, Member]:
+    members: dict[str, Member] = {}
+    raw = _named("envs", _mapping(data, "envs", problems), problems)
+    for name, body in raw.items():
+        if not isinstance(body, dict):
+            message = f"a member is a mapping such as {{env: Reacher-v5, …}}, given {shown(body)}"
+            problems.append(Problem(("envs", name), message))
+            continue
+        member = _section(Member, cast(dict[str, Any], body), ("envs", name), problems)
+        if member is not None:
+            members[name] = member.model_copy(update={"task": member.task or name})
+    if not data["envs"]:
+        problems.append(Problem(("envs",), "is empty: name at least one environment"))
+    if members and all(member.held_out for member in members.values()):
+        problems.append(Problem(("envs",), "every member is held out: leave at least one to train on"))
+    unnamed = [name for name, member in members.items() if not member.robot]
+    if len(unnamed) < len(members):
+        message = "names no robot, but others do: give one to every member, or to none"
+        problems += [Problem(("envs", name), message) for name in unnamed]
+    return members
 
 
 def _mapping(data: dict[str, Any], key: str, problems: list[Problem]) -> dict[str, Any]:

@@ -22,4 +22,4 @@ class Asymmetric(Contextual):
         if name != "actor":
             return super()._front(name)
         past = self.history
-        return Chosen(self.plain, past), self.layout.plain + past.stop - past.start
+        return Chosen(self.plain, past), self.plain.stop + past.stop - past.start

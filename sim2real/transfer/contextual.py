@@ -110,8 +110,8 @@ class Contextual(TQC):
 
     @property
     def plain(self) -> slice:
-        """Columns of the observation and the goals."""
-        return slice(0, self.layout.plain)
+        """Columns of all that the worlds show but history and domain."""
+        return slice(0, min(self.history.start, self.domain.start))
 
     @property
     def domain(self) -> slice:
@@ -125,7 +125,7 @@ class Contextual(TQC):
 
     def _front(self, name: str) -> tuple[nn.Module | None, int]:
         """Let the critics see the domain but no history, which says nothing that the domain does not."""
-        return Chosen(self.plain, self.domain), self.layout.plain + _width(self.domain)
+        return Chosen(self.plain, self.domain), self.plain.stop + _width(self.domain)
 
     def observe(self, transitions: Transitions) -> None:
         """Store one vector step; of one on a target, nothing of the domain."""
@@ -145,7 +145,7 @@ class Believing(Contextual):
     def _front(self, name: str) -> tuple[nn.Module | None, int]:
         if name != "actor":
             return super()._front(name)
-        return Informed(self.plain, self.domain), self.layout.plain + _width(self.domain)
+        return Informed(self.plain, self.domain), self.plain.stop + _width(self.domain)
 
     def _known(self, deterministic: bool) -> Knowledge | None:
         """Return what acting knows of the domain; None for the truth."""

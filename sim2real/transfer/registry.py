@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from gymnasium import spaces
 
 from sim2real.agents import Agent, RewardFn
+from sim2real.envs.joined import check_members
 from sim2real.envs.wants import NOTHING, Wants
-from sim2real.spec import Program, Spec
+from sim2real.spec import Bundle, Problem, Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
 from sim2real.transfer.contextual import ContextualConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
@@ -82,6 +84,21 @@ def wants_of(algorithm: str, settings: Mapping[str, Any]) -> Wants:
     if method is None:
         return NOTHING
     return getattr(method.config.model_validate(dict(settings)), "wants", NOTHING)
+
+
+def wanted(bundle: Bundle) -> Wants:
+    """Return what the worlds of one environment of a spec are to show; of a set, their label too."""
+    settings = bundle.spec.train
+    return replace(wants_of(settings.algorithm, settings.agent), label=bundle.label)
+
+
+def check_set(spec: Spec, members: Mapping[str, Bundle]) -> list[Problem]:
+    """Return what is wrong with a set of environments, in itself and for the spec's algorithm."""
+    found = check_members(spec, members)
+    if members and spec.train.algorithm == "distillation":
+        message = "teaches in one environment, and a set has several"
+        found.append(Problem(("train", "algorithm"), f"distillation {message}"))
+    return found
 
 
 def check_validation(spec: Spec, program: Program) -> None:

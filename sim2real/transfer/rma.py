@@ -32,7 +32,7 @@ class RMA(Estimating):
             return super()._front(name)
         width, config = self.domain.stop - self.domain.start, self.config
         encoder = mlp(width, config.encoder_hidden, config.latent, self._generator)
-        return Informed(self.plain, self.domain, encoder), self.layout.plain + config.latent
+        return Informed(self.plain, self.domain, encoder), self.plain.stop + config.latent
 
     def estimated(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return one name for all: a single number of an encoding means nothing, and may hardly vary."""

@@ -13,6 +13,7 @@ from sim2real.agents.registry import AGENTS
 from sim2real.envs.registry import nominal_model
 from sim2real.spec import Catalog, SpecError, load_text
 from sim2real.transfer.curricula import CURRICULA, check_curriculum
+from sim2real.transfer.registry import check_set
 
 BAD = sorted((Path(__file__).parents[1] / "golden" / "bad").glob("*.yaml"))
 MODELS = {}
@@ -31,6 +32,7 @@ CATALOG = Catalog(
     {name: entry.config for name, entry in AGENTS.items()},
     curricula={name: entry.settings for name, entry in CURRICULA.items()},
     checks={("train", "curriculum"): check_curriculum},
+    set_check=check_set,
 )
 
 

@@ -72,6 +72,7 @@ def test_every_randomizer_is_described(name):
         "env: A\nrandomize: {l: {type: visuals, colors: 40 %, camera: {angle: 3 deg}}}",
         "env: A\nrandomize: {x: {type: 'their.package:Wind', anything: 1}}",
         "env: A\ntargets: {t: {m: 1, k.elbow: 3 deg, inside: true}}",
+        "envs: {a: {env: A}, b: {env: B, options: {x: 1}, task: t, robot: r, held_out: true}}",
     ],
 )
 def test_what_is_right_is_accepted(document):
@@ -84,6 +85,9 @@ def test_what_is_right_is_accepted(document):
         "env_missing",
         "env_not_a_name",
         "env_options_not_a_mapping",
+        "envs_beside_env",
+        "envs_empty",
+        "envs_member_wrong",
         "key_unknown",
         "term_type_unknown",
         "term_type_missing",

@@ -131,8 +131,8 @@ def report(results: Results) -> str:
     verdicts = [
         f"- A pair that was never trained reaches {percent(*zero)} of what joint training does (wanted: "
         f"{KEPT:.0%}) — {verdict(zero[0] >= KEPT)}.",
-        f"- With the best of four wrong modules it would be {percent(*wrong)} (wanted: at most half of that) — "
-        f"{verdict(zero[0] >= BETTER * wrong[0])}.",
+        f"- With the best of four wrong modules it would be {percent(*wrong)} (wanted: at most half of that) "
+        f"— {verdict(zero[0] >= BETTER * wrong[0])}.",
     ]
     head = ["robot and task", "random actions", JOINT, *others]
     return "\n\n".join([markdown(head, lines), "\n".join(verdicts), standing])

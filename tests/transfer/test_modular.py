@@ -152,7 +152,7 @@ def test_selection_by_hand():
 
 
 def test_one_robot_has_one_module():
-    text = SPEC.replace("robot: triple", "robot: even").replace(", held_out: true", "")
+    text = SPEC.replace("robot: triple", "robot: even").replace(",\n    held_out: true", "")
     text = text.replace("num_envs: 6", "num_envs: 4")
     bundle = load_text(text, "one.yaml", CATALOG)
     env = training_env(bundle, "policy")

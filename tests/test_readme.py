@@ -33,11 +33,13 @@ def test_the_first_command_stands_within_a_hundred_words():
 
 
 def test_the_spec_shown_loads():
-    spec, more, curriculum = blocks("yaml")
+    spec, more, envs, curriculum = blocks("yaml")
     bundle = load_text(spec, "README.yaml", CATALOG)
     assert list(bundle.targets) == ["heavy", "ice", "laggy"]
     program = load_text(f"env: Hopper-v5\n{more}", "README.yaml", CATALOG).program
     assert program.drifts and program.d == 3
+    members = load_text(envs, "README.yaml", CATALOG).members
+    assert [part.held_out for part in members.values()] == [False, True]
     taught = load_text(spec.partition("train:")[0] + curriculum, "README.yaml", CATALOG)
     assert taught.spec.train.curriculum == {"type": "doraemon", "success": 1600}
 

@@ -356,3 +356,37 @@ def test_what_fine_tuning_is_worth_is_read_from_the_curves_of_each_seed(results,
     assert worth[finetune.SCRATCH][0, :3].tolist() == [0.0, 1.0, np.inf]
     assert finetune.solved(worth["all"][:, 2]) == "5 (1 of 1 seeds)"
     assert finetune.solved(worth[finetune.SCRATCH][:, 2]) == "0 of 1 seeds"
+
+
+def test_modules_are_held_to_joint_training_and_to_wrong_ones(results, trainings, tmp_path):
+    modular = importlib.import_module("reproductions.modular")
+    assert modular.report(results.Results(tmp_path)).startswith("**Unfinished**")
+    kept = results.Results(tmp_path)
+    # Between random, -40, and joint training, -20: 75 %, 40 % and 90 %.
+    gets = {"random": -40.0, "trained jointly": -20.0, "zero-shot": -25.0, "a wrong module": -32.0}
+    cells = {(row, pair): score for row, score in gets.items() for pair in modular.PAIRS}
+    cells |= {("one network", pair): -22.0 for pair in modular.PAIRS}
+    for seed in range(2):
+        kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    text = modular.report(kept)
+    assert "reaches 75% [75%, 75%] of what joint training does (wanted: 70%) — reached" in text
+    assert "it would be 40% [40%, 40%] (wanted: at most half of that) — **missed**" in text
+    assert "| **mean** |  |  | 75% [75%, 75%] | 40% [40%, 40%] | 90% [90%, 90%] |" in text
+
+
+def test_each_pair_is_held_out_once_and_trained_as_long_as_in_all_others():
+    modular = importlib.import_module("reproductions.modular")
+    from sim2real.session import CATALOG
+    from sim2real.spec import Label, load
+
+    left = []
+    for job in modular.jobs(3):
+        bundle = load(job.training.file, CATALOG, job.training.settings)
+        assert list(bundle.members) == list(modular.PAIRS)
+        each = bundle.spec.train.steps / len(bundle.trained), bundle.spec.train.num_envs / len(bundle.trained)
+        assert each == (modular.STEPS, modular.WORLDS)
+        left += sorted(set(bundle.members) - set(bundle.trained))
+    assert left == list(modular.PAIRS)
+    assert modular.wrong_labels(Label((1, 3), (0, 3))) == [
+        Label((0, 3), (0, 3)), Label((2, 3), (0, 3)), Label((1, 3), (1, 3)), Label((1, 3), (2, 3)),
+    ]  # fmt: skip

@@ -9,12 +9,13 @@ from typing import Any, NamedTuple, Protocol
 from gymnasium import spaces
 
 from sim2real.agents import Agent, RewardFn
+from sim2real.agents.sac_config import OffPolicyConfig
 from sim2real.envs.joined import check_members
 from sim2real.envs.wants import NOTHING, Wants
 from sim2real.spec import Bundle, Problem, Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
-from sim2real.transfer.contextual import ContextualConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
+from sim2real.transfer.modular import Modular, ModularConfig, check_modular
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
 from sim2real.transfer.rma import RMA, RMAConfig
 from sim2real.transfer.student import StudentConfig
@@ -43,10 +44,10 @@ class Method(NamedTuple):
     """
 
     make: _Make
-    config: type[StudentConfig | ContextualConfig]
+    config: type[StudentConfig | OffPolicyConfig]
 
 
-def _alone(agent: Callable[..., Agent], config: type[StudentConfig | ContextualConfig]) -> Method:
+def _alone(agent: Callable[..., Agent], config: type[StudentConfig | OffPolicyConfig]) -> Method:
     """Return a method whose agent learns from no other run."""
 
     def make(
@@ -70,6 +71,7 @@ METHODS: dict[str, Method] = {
     "up_osi": _alone(UPOSI, UPOSIConfig),
     "rma": _alone(RMA, RMAConfig),
     "asymmetric": _alone(Asymmetric, AsymmetricConfig),
+    "modular": _alone(Modular, ModularConfig),
 }
 
 
@@ -94,7 +96,7 @@ def wanted(bundle: Bundle) -> Wants:
 
 def check_set(spec: Spec, members: Mapping[str, Bundle]) -> list[Problem]:
     """Return what is wrong with a set of environments, in itself and for the spec's algorithm."""
-    found = check_members(spec, members)
+    found = check_members(spec, members) or check_modular(spec, members)
     if members and spec.train.algorithm == "distillation":
         message = "teaches in one environment, and a set has several"
         found.append(Problem(("train", "algorithm"), f"distillation {message}"))

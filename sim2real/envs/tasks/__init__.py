@@ -3,6 +3,7 @@
 from sim2real.envs.task import Task
 from sim2real.envs.tasks.adroit import AdroitHandDoor
 from sim2real.envs.tasks.ant import Ant
+from sim2real.envs.tasks.arms import PlanarArm
 from sim2real.envs.tasks.corridors import PointCorridors
 from sim2real.envs.tasks.fetch import FetchReach
 from sim2real.envs.tasks.fetch_objects import FetchPickAndPlace, FetchPush, FetchSlide
@@ -34,6 +35,7 @@ TASKS: dict[str, type[Task]] = {
     "PointGoals-v0": PointGoals,
     "PointCorridors-v0": PointCorridors,
     "PointLine-v0": PointLine,
+    "PlanarArm-v0": PlanarArm,
 }
 
 __all__ = [
@@ -50,6 +52,7 @@ __all__ = [
     "InvertedDoublePendulum",
     "InvertedPendulum",
     "MjcfTask",
+    "PlanarArm",
     "PointCorridors",
     "PointGoals",
     "PointLine",

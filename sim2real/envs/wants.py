@@ -18,11 +18,13 @@ class Wants:
         history: If not None, worlds show their domain, and so many past pairs of observation and action.
         episodes: Episodes of a trial, throughout which a world keeps the domain that the trial began with.
         together: Worlds next to each other that share their trials' domains.
+        in_step: Whether worlds begin their episodes together: one that has ended waits for all others.
     """
 
     history: int | None = None
     episodes: int = 1
     together: int = 1
+    in_step: bool = False
 
     def shown(self, env: VectorEnv[Any, Any, Any], program: Program) -> VectorEnv[Any, Any, Any]:
         """Let worlds show what is wanted."""

@@ -10,6 +10,7 @@ from sim2real.envs.tasks.humanoid import Humanoid
 from sim2real.envs.tasks.line import PointLine
 from sim2real.envs.tasks.locomotion import HalfCheetah, Hopper, Swimmer, Walker2d
 from sim2real.envs.tasks.mjcf import MjcfTask
+from sim2real.envs.tasks.navigation import PointNavigation
 from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulum
 from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
@@ -34,6 +35,7 @@ TASKS: dict[str, type[Task]] = {
     "PointGoals-v0": PointGoals,
     "PointCorridors-v0": PointCorridors,
     "PointLine-v0": PointLine,
+    "PointNavigation-v0": PointNavigation,
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "PointCorridors",
     "PointGoals",
     "PointLine",
+    "PointNavigation",
     "Pusher",
     "Reacher",
     "Swimmer",

@@ -14,6 +14,7 @@ from reproductions.distill import distill
 from reproductions.entropy import entropy
 from reproductions.finetune import finetune
 from reproductions.goals import goals
+from reproductions.gradient import gradient
 from reproductions.lines import lines
 from reproductions.sac import sac
 from reproductions.torso import torso
@@ -28,6 +29,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "entropy": entropy,
     "distill": distill,
     "contextual": contextual,
+    "gradient": gradient,
 }
 
 

@@ -23,7 +23,15 @@ from sim2real.spec import Bundle, Catalog, load
 from sim2real.transfer.curricula import CURRICULA, Instructor, check_curriculum, make_curriculum
 from sim2real.transfer.distillation import DistillationConfig
 from sim2real.transfer.lessons import taught_in
-from sim2real.transfer.registry import METHODS, check_set, check_validation, make_method, untold, wanted
+from sim2real.transfer.registry import (
+    METHODS,
+    check_groups,
+    check_set,
+    check_validation,
+    make_method,
+    untold,
+    wanted,
+)
 from sim2real.validation import SEED, Validation
 
 Part = Literal["policy", "baseline"]
@@ -32,7 +40,11 @@ CATALOG = Catalog(
     {name: entry.config for name, entry in {**AGENTS, **METHODS}.items()},
     fit,
     {name: entry.settings for name, entry in CURRICULA.items()},
-    {("train", "curriculum"): check_curriculum, ("train", "validate_on"): check_validation},
+    {
+        ("train", "curriculum"): check_curriculum,
+        ("train", "validate_on"): check_validation,
+        ("train", "num_envs"): check_groups,
+    },
     check_set,
 )
 LOG_EVERY = 1_000

@@ -390,3 +390,52 @@ def test_each_pair_is_held_out_once_and_trained_as_long_as_in_all_others():
     assert modular.wrong_labels(Label((1, 3), (0, 3))) == [
         Label((0, 3), (0, 3)), Label((2, 3), (0, 3)), Label((1, 3), (1, 3)), Label((1, 3), (2, 3)),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("one", "three", "missed"), [(-12.0, -3.0, 0), (-19.0, -7.0, 2)])
+def test_gradient_steps_are_judged_after_one_and_after_three(
+    results, trainings, tmp_path, one, three, missed, monkeypatch
+):
+    gradient = importlib.import_module("reproductions.gradient")
+    monkeypatch.setattr(results, "RESAMPLES", 50)
+    kept = results.Results(tmp_path)
+    flat = {"MAML": (-9.0, -7.0), "domain randomization": (-9.0, -9.5)}
+    for seed in range(3):
+        cells = {}
+        for row in gradient.NAVIGATION:
+            scores = (-38.0, one, three, three) if row == "MAML" else (-38.0,) * 4
+            cells |= {(f"navigation: {row}", str(step)): scores[step] for step in gradient.STEPS}
+        for row, (before, after) in flat.items():
+            cells |= {(f"reacher: {row}", str(step)): after if step else before for step in gradient.STEPS}
+        kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    text = gradient.report(kept)
+    assert text.count("**missed**") == missed and text.count("reached") == 3 - missed
+    assert (
+        f"After one step MAML gets {one:g} (wanted: -18)" in text and f"three {three:g} (wanted: -6)" in text
+    )
+    assert "worth 2 [2, 2] to MAML, and -0.5 [-0.5, -0.5] to the policy trained without inner steps" in text
+
+
+def test_a_gain_of_one_seed_decides_nothing(results, trainings, tmp_path):
+    gradient = importlib.import_module("reproductions.gradient")
+    gained = np.array([[-9.0, -7.0, -7.0, -7.0]])
+    assert not gradient.decided(gained, (2.0, 2.0, 2.0))
+    assert gradient.decided(gained.repeat(2, 0), (2.0, 1.0, 3.0))
+    assert not gradient.decided(gained.repeat(2, 0), (2.0, -0.1, 3.0))
+    assert gradient.report(results.Results(tmp_path)).startswith("**Unfinished**")
+
+
+def test_a_policy_is_measured_after_each_gradient_step_on_a_task(monkeypatch):
+    from sim2real.session import CATALOG, fresh_agent, training_env
+    from sim2real.spec import load
+
+    gradient = importlib.import_module("reproductions.gradient")
+    monkeypatch.setattr(gradient, "EPISODES", 2)
+    settings = ("train.agent.episodes=2", "train.num_envs=2", "train.agent.hidden=[4]")
+    bundle = load(TOOLS.parent / "assets" / "specs" / "meta" / "maml.yaml", CATALOG, settings)
+    env = training_env(bundle, "policy")
+    agent = fresh_agent(bundle, env)
+    found = gradient.adapted(bundle, agent, np.array([0.5, 0.5]), 0)
+    assert len(found) == len(gradient.STEPS) and len(set(found)) == 4
+    assert found == gradient.adapted(bundle, agent, np.array([0.5, 0.5]), 0)
+    assert found[1:] != gradient.adapted(bundle, agent, np.array([0.5, 0.5]), 1)[1:]

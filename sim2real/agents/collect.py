@@ -39,7 +39,9 @@ class Collector:
     - `SAME_STEP`: a finished world comes back reset; its true last observation and info are in
       `info["final_obs"]` and `info["final_info"]`.
     - `NEXT_STEP`: the step after the last one only resets; it is no transition (`valid` is false).
-    - `DISABLED`: finished worlds are reset at once with `env.reset(options={"reset_mask": mask})`.
+    - `DISABLED`: finished worlds are reset at once with `env.reset(options={"reset_mask": mask})`, or where
+      `metadata["in_step"]` is true, all together when the last one has finished; while they wait for it,
+      their steps are no transitions.
 
     Args:
         env: The environment; its `metadata["autoreset_mode"]` names its mode.
@@ -62,6 +64,9 @@ class Collector:
             raise ValueError(
                 f'The environment\'s metadata["autoreset_mode"] is {mode!r}, not one of {known}.'
             ) from error
+        self._in_step = bool(env.metadata.get("in_step")) and env.num_envs > 1
+        if self._in_step and self._mode is not AutoresetMode.DISABLED:
+            raise ValueError(f"Worlds that reset themselves ({self._mode.value}) cannot begin in step.")
         obs, _ = env.reset(seed=seed)
         n = env.num_envs
         self.obs: Observation = _copy(obs)
@@ -124,10 +129,12 @@ class Collector:
 
     def _advance(self, obs: Observation, step: Transitions, done: NDArray[np.bool_]) -> None:
         """Make ready for the next step: what the worlds show, and which of them start anew."""
-        if self._mode is AutoresetMode.DISABLED and done.any():
-            obs, _ = self.env.reset(options={"reset_mask": done.copy()})
+        over = done | (self._resetting & self._in_step)
+        if self._mode is AutoresetMode.DISABLED and (over.all() if self._in_step else over.any()):
+            obs, _ = self.env.reset(options={"reset_mask": over.copy()})
+            over = np.zeros_like(over)
         self.obs = _copy(obs)
-        self._resetting = done if self._mode is AutoresetMode.NEXT_STEP else np.zeros_like(done)
+        self._resetting = over if self._mode is not AutoresetMode.SAME_STEP else np.zeros_like(over)
         self._started = done | step.failed | (self._started & ~step.valid)
 
     def pop_episodes(self) -> list[Episode]:

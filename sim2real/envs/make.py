@@ -50,6 +50,7 @@ def make_worlds(
     """
     made: VectorEnv[Any, Any, Any]
     domains = wants.tried(domains or from_source(program))
+    same_step = same_step and not wants.in_step
     if is_native(name):
         task = make_task(name, options)
         task.compile()
@@ -58,6 +59,7 @@ def make_worlds(
         from sim2real.envs.foreign import foreign_vector
 
         made = foreign_vector(name, options, program, num_envs, domains, seed, render_mode, same_step)
+    made.metadata = {**made.metadata, "in_step": wants.in_step}
     return wants.shown(made, program)
 
 

@@ -43,6 +43,7 @@ NATIVE = (
     "PointCorridors-v0",
     "PointLine-v0",
     "PlanarArm-v0",
+    "PointNavigation-v0",
 )
 
 

@@ -20,12 +20,14 @@ class Wants:
         episodes: Episodes of a trial, throughout which a world keeps the domain that the trial began with.
         together: Worlds next to each other that share their trials' domains.
         label: If not None, worlds show which task and robot of a set they are of.
+        in_step: Whether worlds begin their episodes together: one that has ended waits for all others.
     """
 
     history: int | None = None
     episodes: int = 1
     together: int = 1
     label: Label | None = None
+    in_step: bool = False
 
     def shown(self, env: VectorEnv[Any, Any, Any], program: Program) -> VectorEnv[Any, Any, Any]:
         """Let worlds show what is wanted."""

@@ -11,6 +11,7 @@ from sim2real.agents.actor_critic import ActorCritic
 from sim2real.agents.off_policy import OffPolicy
 from sim2real.spec import Evaluate
 from sim2real.transfer.contextual import Contextual
+from sim2real.transfer.gradient_meta import GradientMeta
 from sim2real.transfer.progressive import Progressive
 from sim2real.transfer.residual import Residual
 from sim2real.transfer.source import OnSource, begin_on
@@ -73,6 +74,18 @@ MODES: dict[str, Mode] = {
 """The modes of `evaluate.finetune`."""
 
 
+def _refuse(settings: Evaluate) -> None:
+    """Refuse what a meta-policy cannot do: all that it learns on a target are its inner steps.
+
+    Raises:
+        ValueError: Naming the setting.
+    """
+    if settings.finetune in ("progressive", "residual", "scratch"):
+        raise ValueError(f"finetune: {settings.finetune} is not for a policy that adapts by inner steps")
+    if settings.warm_episodes:
+        raise ValueError("warm_episodes is not for a policy that adapts by inner steps; leave it at 0")
+
+
 def begin(agent: Agent, settings: Evaluate, seed: int) -> Agent:
     """Make the learner that adapts an agent to a target; the agent itself stays as it is.
 
@@ -88,8 +101,10 @@ def begin(agent: Agent, settings: Evaluate, seed: int) -> Agent:
         ValueError: If the mode does not fit the agent.
     """
     changes: dict[str, Any] = {"updates_per_step": settings.updates_per_step, "learning_starts": 0}
-    if isinstance(agent, Contextual):
+    if isinstance(agent, Contextual | GradientMeta):
         changes["deployed"] = True
+    if isinstance(agent, GradientMeta):
+        _refuse(settings)
     learner = MODES[settings.finetune].begin(agent, changes, seed)
     if settings.reset_temperature and isinstance(learner, ActorCritic):
         learner.reset_temperature()

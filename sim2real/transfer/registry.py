@@ -7,18 +7,20 @@ from dataclasses import replace
 from typing import Any, NamedTuple, Protocol
 
 from gymnasium import spaces
+from pydantic import BaseModel
 
 from sim2real.agents import Agent, RewardFn
-from sim2real.agents.sac_config import OffPolicyConfig
 from sim2real.envs.joined import check_members
+from sim2real.envs.registry import is_native
 from sim2real.envs.wants import NOTHING, Wants
 from sim2real.spec import Bundle, Problem, Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
+from sim2real.transfer.maml import MAML, MAMLConfig
 from sim2real.transfer.modular import Modular, ModularConfig, check_modular
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
+from sim2real.transfer.reptile import Reptile, ReptileConfig
 from sim2real.transfer.rma import RMA, RMAConfig
-from sim2real.transfer.student import StudentConfig
 from sim2real.transfer.universal import Universal, UniversalConfig
 from sim2real.transfer.up_osi import UPOSI, UPOSIConfig
 
@@ -44,10 +46,10 @@ class Method(NamedTuple):
     """
 
     make: _Make
-    config: type[StudentConfig | OffPolicyConfig]
+    config: type[BaseModel]
 
 
-def _alone(agent: Callable[..., Agent], config: type[StudentConfig | OffPolicyConfig]) -> Method:
+def _alone(agent: Callable[..., Agent], config: type[BaseModel]) -> Method:
     """Return a method whose agent learns from no other run."""
 
     def make(
@@ -72,6 +74,8 @@ METHODS: dict[str, Method] = {
     "rma": _alone(RMA, RMAConfig),
     "asymmetric": _alone(Asymmetric, AsymmetricConfig),
     "modular": _alone(Modular, ModularConfig),
+    "maml": _alone(MAML, MAMLConfig),
+    "reptile": _alone(Reptile, ReptileConfig),
 }
 
 
@@ -112,6 +116,25 @@ def check_validation(spec: Spec, program: Program) -> None:
     del program
     if spec.train.algorithm == "online_distillation" and not spec.train.validate_on:
         raise ValueError("online_distillation chooses its policy by validation: give it some, such as 20")
+
+
+def check_groups(spec: Spec, program: Program) -> None:
+    """Refuse worlds, or a curriculum, with which the trials that a method wants are none.
+
+    Raises:
+        ValueError: Saying why.
+    """
+    del program
+    settings, wants = spec.train, wants_of(spec.train.algorithm, spec.train.agent)
+    if wants.in_step and not is_native(spec.env):
+        raise ValueError(f"{settings.algorithm} needs a native task, whose worlds begin episodes together")
+    if (worlds := settings.num_envs or 128) % wants.together:
+        raise ValueError(
+            f"{settings.algorithm} wants worlds in groups of {wants.together}, given {worlds}; "
+            f"take {-(-worlds // wants.together) * wants.together}"
+        )
+    if wants.episodes * wants.together > 1 and settings.curriculum:
+        raise ValueError(f"{settings.algorithm} keeps domains for trials, curricula draw one an episode")
 
 
 def untold(algorithm: str, settings: Mapping[str, Any]) -> dict[str, Any]:

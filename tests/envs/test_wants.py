@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from sim2real.agents import Collector
 from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import nominal_model
@@ -56,3 +57,25 @@ def test_fixed_domains_stay_what_they_are():
     env = make_worlds("PointGoals-v0", {}, program, 3, fixed(given), 0, 1)
     env.reset(seed=0)
     assert np.allclose(env.applied, given)
+
+
+def test_worlds_in_step_begin_their_trials_together():
+    """Whoever is at its goal early waits; all of a group are in the same domain at any time."""
+    spec = (
+        'env: PointNavigation-v0\nrandomize:\n  goal: {type: joint_offset, select: "x|y", add: [-0.5, 0.5]}\n'
+    )
+    program = load_text(spec, "spec.yaml", CATALOG).program
+    wants = Wants(episodes=2, together=2, in_step=True)
+    collector = Collector(make_worlds("PointNavigation-v0", {}, program, 4, None, 3, 1, wants=wants), 3)
+    goals, lengths = [], []
+    while len(lengths) < 4 * 4:
+        goal = collector.env.unwrapped.applied
+        assert np.array_equal(goal[::2], goal[1::2])
+        if collector._started.all():
+            goals.append(goal[::2].copy())
+        slow = np.array([[1.0], [1.0], [1.0], [0.25]])
+        collector.step(np.clip((goal - collector.obs) / 0.1, -1, 1) * slow)
+        lengths += [episode.length for episode in collector.ended]
+    assert np.array_equal(goals[0], goals[1]) and np.array_equal(goals[2], goals[3])
+    assert len(np.unique(np.concatenate(goals))) == 2 * 2 * 2
+    assert max(lengths) > 3 * min(lengths) and collector.steps == sum(lengths)

@@ -87,7 +87,10 @@ ACTUATORS = {
     ],
     "kp": [(ZOO, {"select": "servo|winch", "scale": [0.5, 2]})],
     "kd": [(ZOO, {"select": "servo|spin", "scale": [0, 2]})],
-    "gear": [(ZOO, {"select": "push|servo|spin|lagged|lazy", "scale": [0.5, 2]})],
+    "gear": [
+        (ZOO, {"select": "push|servo|spin|lagged|lazy", "scale": [0.5, 2]}),
+        ("Reacher-v5", {"select": ".*", "scale": {"choice": [-1, 1]}, "share": True}),
+    ],
     "control_range": [(ZOO, {"select": "push", "scale": [0.2, 2]})],
     "force_range": [(ZOO, {"select": "servo", "scale": [0.1, 3]})],
     "actuator_time_constant": [(ZOO, {"select": "lagged|lazy", "scale": [0.2, 3]})],

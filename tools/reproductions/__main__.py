@@ -14,6 +14,7 @@ from reproductions.distill import distill
 from reproductions.entropy import entropy
 from reproductions.finetune import finetune
 from reproductions.goals import goals
+from reproductions.gradient import gradient
 from reproductions.lines import lines
 from reproductions.modular import modular
 from reproductions.sac import sac
@@ -30,6 +31,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "distill": distill,
     "contextual": contextual,
     "modular": modular,
+    "gradient": gradient,
 }
 
 

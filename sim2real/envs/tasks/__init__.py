@@ -11,6 +11,7 @@ from sim2real.envs.tasks.humanoid import Humanoid
 from sim2real.envs.tasks.line import PointLine
 from sim2real.envs.tasks.locomotion import HalfCheetah, Hopper, Swimmer, Walker2d
 from sim2real.envs.tasks.mjcf import MjcfTask
+from sim2real.envs.tasks.navigation import PointNavigation
 from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulum
 from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
@@ -36,6 +37,7 @@ TASKS: dict[str, type[Task]] = {
     "PointCorridors-v0": PointCorridors,
     "PointLine-v0": PointLine,
     "PlanarArm-v0": PlanarArm,
+    "PointNavigation-v0": PointNavigation,
 }
 
 __all__ = [
@@ -56,6 +58,7 @@ __all__ = [
     "PointCorridors",
     "PointGoals",
     "PointLine",
+    "PointNavigation",
     "Pusher",
     "Reacher",
     "Swimmer",

@@ -14,6 +14,7 @@ from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, fixed
 from sim2real.envs.fit import fit
 from sim2real.envs.make import make_worlds
+from sim2real.envs.recall import RecallEnv
 from sim2real.envs.registry import is_native
 from sim2real.envs.vector import TaskVectorEnv
 from sim2real.progress import Progress
@@ -173,8 +174,8 @@ def _worlds(bundle: Bundle, part: Part, count: int, seed: int) -> VectorEnv[Any,
     )  # fmt: skip
 
 
-def _stateful(env: Any) -> TaskVectorEnv | ContextEnv:
-    """Say that native worlds have a state, in a context or not."""
+def _stateful(env: Any) -> TaskVectorEnv | ContextEnv | RecallEnv:
+    """Say that native worlds have a state, whatever they show."""
     return env
 
 

@@ -7,6 +7,7 @@ from gymnasium.vector import VectorEnv
 
 from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, in_trials
+from sim2real.envs.recall import RecallEnv
 from sim2real.spec import Program
 
 
@@ -16,6 +17,7 @@ class Wants:
 
     Attributes:
         history: If not None, worlds show their domain, and so many past pairs of observation and action.
+        recall: Whether worlds show the last action, its reward, and where episodes and trials begin.
         episodes: Episodes of a trial, throughout which a world keeps the domain that the trial began with.
         together: Worlds next to each other that share their trials' domains.
     """
@@ -23,10 +25,13 @@ class Wants:
     history: int | None = None
     episodes: int = 1
     together: int = 1
+    recall: bool = False
 
     def shown(self, env: VectorEnv[Any, Any, Any], program: Program) -> VectorEnv[Any, Any, Any]:
         """Let worlds show what is wanted."""
-        return env if self.history is None else ContextEnv(env, program, self.history)
+        if self.history is not None:
+            env = ContextEnv(env, program, self.history)
+        return RecallEnv(env, self.episodes) if self.recall else env
 
     def tried(self, domains: Domains) -> Domains:
         """Let worlds keep and share domains as wanted."""

@@ -138,9 +138,10 @@ class Kd(ElementRandomizer):
 
 
 class Gear(ShareRandomizer):
-    """Factor on the gear of actuators, all six numbers."""
+    """Factor on the gear of actuators, all six numbers; below 0 they push the wrong way."""
 
     kind: ClassVar[str] = "actuator"
+    bounds: ClassVar[Bounds] = (-np.inf, np.inf)
     refuses: ClassVar[tuple[Refusal, ...]] = (
         ACTUATION_ON,
         Refusal(lambda model: model.actuator_outnum != 1, "gives several forces, not one"),

@@ -42,6 +42,7 @@ NATIVE = (
     "PointGoals-v0",
     "PointCorridors-v0",
     "PointLine-v0",
+    "PointWind-v0",
 )
 
 

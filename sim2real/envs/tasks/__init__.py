@@ -14,6 +14,7 @@ from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulu
 from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
 from sim2real.envs.tasks.reacher import Reacher
+from sim2real.envs.tasks.wind import PointWind
 
 TASKS: dict[str, type[Task]] = {
     "Hopper-v5": Hopper,
@@ -34,6 +35,7 @@ TASKS: dict[str, type[Task]] = {
     "PointGoals-v0": PointGoals,
     "PointCorridors-v0": PointCorridors,
     "PointLine-v0": PointLine,
+    "PointWind-v0": PointWind,
 }
 
 __all__ = [
@@ -53,6 +55,7 @@ __all__ = [
     "PointCorridors",
     "PointGoals",
     "PointLine",
+    "PointWind",
     "Pusher",
     "Reacher",
     "Swimmer",

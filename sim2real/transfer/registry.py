@@ -13,11 +13,17 @@ from sim2real.spec import Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
 from sim2real.transfer.contextual import ContextualConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
+from sim2real.transfer.history_sac import HistorySAC, HistorySACConfig
+from sim2real.transfer.memory import MemoryConfig
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
+from sim2real.transfer.recurrent_sac import RecurrentSAC, RecurrentSACConfig
+from sim2real.transfer.rl2 import RL2, RL2Config
 from sim2real.transfer.rma import RMA, RMAConfig
 from sim2real.transfer.student import StudentConfig
 from sim2real.transfer.universal import Universal, UniversalConfig
 from sim2real.transfer.up_osi import UPOSI, UPOSIConfig
+
+_Settings = StudentConfig | ContextualConfig | MemoryConfig
 
 
 class _Make(Protocol):
@@ -41,10 +47,10 @@ class Method(NamedTuple):
     """
 
     make: _Make
-    config: type[StudentConfig | ContextualConfig]
+    config: type[_Settings]
 
 
-def _alone(agent: Callable[..., Agent], config: type[StudentConfig | ContextualConfig]) -> Method:
+def _alone(agent: Callable[..., Agent], config: type[_Settings]) -> Method:
     """Return a method whose agent learns from no other run."""
 
     def make(
@@ -68,6 +74,9 @@ METHODS: dict[str, Method] = {
     "up_osi": _alone(UPOSI, UPOSIConfig),
     "rma": _alone(RMA, RMAConfig),
     "asymmetric": _alone(Asymmetric, AsymmetricConfig),
+    "history_sac": _alone(HistorySAC, HistorySACConfig),
+    "recurrent_sac": _alone(RecurrentSAC, RecurrentSACConfig),
+    "rl2": _alone(RL2, RL2Config),
 }
 
 

@@ -11,6 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from sim2real.agents import Agent
+from sim2real.agents.base import elsewhere
 from sim2real.envs.vector import TaskVectorEnv
 
 OnStep = Callable[[VectorEnv[Any, Any, Any]], None]
@@ -104,10 +105,11 @@ def run_episodes(
         on_step: Called after the reset and after every step, for recording.
     """
     rollout = Rollout(env, seed)
-    while not rollout.over:
-        if on_step is not None:
-            on_step(env)
-        rollout.advance(agent.act(rollout.observation, deterministic=True))
+    with elsewhere(agent):
+        while not rollout.over:
+            if on_step is not None:
+                on_step(env)
+            rollout.advance(agent.act(rollout.observation, deterministic=True))
     return rollout.episodes()
 
 

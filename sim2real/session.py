@@ -15,6 +15,7 @@ from sim2real.envs.domains import Domains, fixed
 from sim2real.envs.fit import fit
 from sim2real.envs.joined import NATIVE_WORLDS, JoinedVectorEnv
 from sim2real.envs.make import make_worlds
+from sim2real.envs.recall import RecallEnv
 from sim2real.envs.registry import is_native
 from sim2real.envs.vector import TaskVectorEnv
 from sim2real.progress import Progress
@@ -196,8 +197,8 @@ def _worlds(bundle: Bundle, part: Part, count: int, seed: int) -> VectorEnv[Any,
     )  # fmt: skip
 
 
-def _stateful(env: Any) -> TaskVectorEnv | ContextEnv | JoinedVectorEnv:
-    """Say that native worlds have a state, in a context or not, of one environment or several."""
+def _stateful(env: Any) -> TaskVectorEnv | ContextEnv | RecallEnv | JoinedVectorEnv:
+    """Say that native worlds have a state, whatever they show, of one environment or several."""
     return env
 
 

@@ -75,15 +75,19 @@ class ActorCritic(OffPolicy):
             for _ in range(self.config.policy_updates):
                 self._update_actor(features)
 
-    def _update_actor(self, features: Tensor) -> None:
+    def _update_actor(self, features: Tensor, judged: Tensor | None = None) -> None:
         """Step up the value plus entropy, and move the temperature to the target entropy.
 
         The actor's loss is `E[alpha log pi - min_i Q_i]` (equation 7). The temperature's is
         `-log(alpha) E[log pi + target entropy]`: equation 18 with the logarithm in place of alpha.
+
+        Args:
+            features: What the actor sees `(n, features)`.
+            judged: What the critics see, where that is something else.
         """
         action, log_prob = self.actor.sample(features, self._generator)
         alpha = self.log_alpha.detach().exp()
-        loss = (alpha * log_prob - self._value(features, action)).mean()
+        loss = (alpha * log_prob - self._value(features if judged is None else judged, action)).mean()
         self._optimizers["actor"].descend(loss)
         excess = log_prob.detach().mean() + self.target_entropy
         if self.config.temperature == "auto":

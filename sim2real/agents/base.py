@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import torch
@@ -20,9 +21,9 @@ RewardFn = Callable[[NDArray[Any], NDArray[Any], Any], Any]
 GOAL_KEYS = ("observation", "achieved_goal", "desired_goal")
 """The keys of a goal observation, in the order in which they are flattened."""
 
-CONTEXT_KEYS = ("proprioception", "task", "robot", "history", "domain")
+CONTEXT_KEYS = ("proprioception", "task", "robot", "history", "domain", "recall")
 """The keys of what may be added to any observation, flattened after all others: the robot's own part of
-it, which task and which robot of several it is, what was done before, and the domain."""
+it, which task and which robot of several it is, what was done before, the domain, what a memory is fed."""
 
 
 @dataclass(frozen=True)
@@ -115,6 +116,32 @@ class Agent(Protocol):
             keep_replay: Whether the copy remembers what this agent has experienced.
         """
         ...
+
+
+@runtime_checkable
+class Remembers(Protocol):
+    """An agent that remembers what its worlds have shown, and adapts to a target by that alone.
+
+    Its worlds must stay in their places from one `act` to the next, and it must be told when others come in
+    between; see `elsewhere`.
+    """
+
+    def elsewhere(self) -> AbstractContextManager[None]:
+        """Act, inside a block, in other worlds, each of which begins anew."""
+        ...
+
+    def deployed(self, seed: int) -> Agent:
+        """Return a copy that lives in one world, where it learns nothing but what it remembers ever after.
+
+        Args:
+            seed: Seed of the copy's draws.
+        """
+        ...
+
+
+def elsewhere(agent: Agent) -> AbstractContextManager[None]:
+    """Act, inside a block, in worlds that are not those which an agent remembers, if it does."""
+    return agent.elsewhere() if isinstance(agent, Remembers) else nullcontext()
 
 
 def bounded_box(space: spaces.Space[Any]) -> spaces.Box:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import math
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -39,10 +40,17 @@ class FlatAdam:
         self.vector = nn.Parameter(flatten(self._parameters))
         self._adam = torch.optim.Adam([self.vector], lr, fused=True)
 
-    def descend(self, loss: Tensor) -> None:
-        """Do one step down the gradient of a loss; gradients of anything else are not even computed."""
+    def descend(self, loss: Tensor, max_norm: float = math.inf) -> None:
+        """Do one step down the gradient of a loss; gradients of anything else are not even computed.
+
+        Args:
+            loss: What to descend.
+            max_norm: Norm that a longer gradient is cut to.
+        """
         gradients = torch.autograd.grad(loss, self._parameters)
         self.vector.grad = torch.cat([gradient.reshape(-1) for gradient in gradients])
+        if max_norm < math.inf:
+            self.vector.grad *= (max_norm / self.vector.grad.norm().clamp_min(1e-12)).clamp_max(1.0)
         self._adam.step()
 
     def state_dict(self) -> dict[str, Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
@@ -137,6 +137,9 @@ class Replay:
         n_step: Transitions whose rewards are summed before a value is asked for (Watkins 1989).
     """
 
+    more: ClassVar[tuple[int, ...]] = ()
+    """Widths of what a subclass keeps of each transition besides."""
+
     def __init__(
         self,
         layout: ObservationLayout,
@@ -152,7 +155,7 @@ class Replay:
             raise ValueError("Hindsight needs goal observations and the env's compute_reward.")
         self.layout, self.worlds = layout, worlds
         self.limit = max(1, capacity // worlds)
-        self._widths = [layout.size, actions, 1, layout.size, 1]
+        self._widths = [layout.size, actions, 1, layout.size, 1, *self.more]
         self._reward_fn, self._her = compute_reward, her_k / (1.0 + her_k)
         self._gamma = gamma
         self._powers = gamma ** torch.arange(n_step)
@@ -174,24 +177,32 @@ class Replay:
             obs: Its flattened observations `(worlds, obs)`.
             action: Its actions `(worlds, act)` in [-1, 1].
         """
+        rows = self._row(transitions, obs, action)
+        worlds = torch.from_numpy(np.flatnonzero(transitions.usable))
+        if len(worlds) == 0:
+            return
+        for world in np.flatnonzero(transitions.usable & transitions.started):
+            self._close_episode(int(world))
+        self._put(worlds, rows[worlds])
+
+    def _row(self, transitions: Transitions, obs: Tensor, action: Tensor) -> Tensor:
+        """Return what is kept of one vector step `(worlds, columns)`."""
         if len(obs) != self.worlds:
             raise ValueError(
                 f"This replay holds {self.worlds} worlds, but a step of {len(obs)} came: "
                 "clone the agent with keep_replay=False to learn in another number of worlds."
             )
-        worlds = torch.from_numpy(np.flatnonzero(transitions.usable))
-        if len(worlds) == 0:
-            return
-        if int(self._count.max()) >= self._rows.shape[1] < self.limit:
-            self._grow()
-        for world in np.flatnonzero(transitions.usable & transitions.started):
-            self._close_episode(int(world))
-        slots = self._count[worlds] % self._rows.shape[1]
         reward = torch.as_tensor(np.asarray(transitions.reward, np.float32))[:, None]
         terminated = torch.as_tensor(np.asarray(transitions.terminated, np.float32))[:, None]
         next_obs = self.layout.flatten(transitions.next_obs)
-        rows = torch.cat((obs, action, reward, next_obs, terminated), -1)
-        self._rows[worlds, slots] = rows[worlds]
+        return torch.cat((obs, action, reward, next_obs, terminated), -1)
+
+    def _put(self, worlds: Tensor, rows: Tensor) -> None:
+        """Keep a transition `(k, columns)` of each of some worlds `(k,)`."""
+        if int(self._count.max()) >= self._rows.shape[1] < self.limit:
+            self._grow()
+        slots = self._count[worlds] % self._rows.shape[1]
+        self._rows[worlds, slots] = rows
         self._ends[worlds, slots] = -1
         self._count[worlds] += 1
 

@@ -57,8 +57,8 @@ class ContextEnv(VectorWrapper):
 
     def reset(self, *, seed: Any = None, options: dict[str, Any] | None = None) -> tuple[Any, dict[str, Any]]:
         """Begin new episodes, with empty histories; see the environment's own `reset`."""
+        mask = (options or {}).get("reset_mask")  # before Gymnasium's own environments take it out
         observation, infos = self.env.reset(seed=seed, options=options)
-        mask = (options or {}).get("reset_mask")
         self._forget(np.ones(self.num_envs, bool) if mask is None else np.asarray(mask))
         self._resetting[:] = False
         return self._widened(observation), infos

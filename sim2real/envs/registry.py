@@ -44,6 +44,7 @@ NATIVE = (
     "PointLine-v0",
     "PlanarArm-v0",
     "PointNavigation-v0",
+    "PointWind-v0",
 )
 
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from sim2real.agents import Agent
+from sim2real.agents.base import Remembers
 from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import TaskVectorEnv
@@ -105,7 +106,9 @@ class _Panel:
             render_mode="rgb_array", same_step=False,
             wants=wanted(bundle),
         )  # fmt: skip
-        self.agent, self.size, self.title = agent, size, place.name
+        # Two panels are not one memory's worlds.
+        self.agent = agent.clone(keep_replay=False) if isinstance(agent, Remembers) else agent
+        self.size, self.title = size, place.name
         self.values = place.describe() or "the model as it is"
         self.fps = float(self.env.metadata.get("render_fps") or 30)
         self.step, self.total, self.running, self.outcome = 0, 0.0, True, ""

@@ -8,6 +8,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from sim2real.agents import Agent, RandomAgent
+from sim2real.agents.base import Remembers
 from sim2real.envs.domains import Domains, fixed, from_source, side_by_side
 from sim2real.envs.make import make_worlds
 from sim2real.envs.registry import is_native, make_task
@@ -68,7 +69,8 @@ def compare(
     """Evaluate every policy zero-shot at every place.
 
     All places of a native task run as one batch, but for the random policy, whose draws go on from place to
-    place. Foreign environments, which Python steps one by one, run place by place.
+    place, and for policies with a memory, whose worlds must stay together. Foreign environments, which Python
+    steps one by one, run place by place.
 
     Args:
         bundle: The run's spec, or a member of its set.
@@ -79,7 +81,8 @@ def compare(
     """
     progress.begin("zero-shot", len(policies) * len(places))
     native = is_native(bundle.spec.env)
-    batched = {who: agent for who, agent in policies.items() if native and not isinstance(agent, RandomAgent)}
+    apart = (RandomAgent, Remembers)
+    batched = {who: agent for who, agent in policies.items() if native and not isinstance(agent, apart)}
     others = {who: agent for who, agent in policies.items() if who not in batched}
     exam = _Exam(bundle, settings, places, progress)
     found = exam.at_once(batched) if batched else {}

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, cast
 
 from sim2real.agents import Agent
 from sim2real.agents.actor_critic import ActorCritic
+from sim2real.agents.base import Remembers
 from sim2real.agents.off_policy import OffPolicy
 from sim2real.spec import Evaluate
 from sim2real.transfer.contextual import Contextual
@@ -89,6 +90,8 @@ def _refuse(settings: Evaluate) -> None:
 def begin(agent: Agent, settings: Evaluate, seed: int) -> Agent:
     """Make the learner that adapts an agent to a target; the agent itself stays as it is.
 
+    An agent with a memory adapts by that alone: it learns nothing else.
+
     It remembers no transitions and learns from its first step. But for `scratch` it acts, until it has
     learned, exactly like the agent.
 
@@ -100,6 +103,14 @@ def begin(agent: Agent, settings: Evaluate, seed: int) -> Agent:
     Raises:
         ValueError: If the mode does not fit the agent.
     """
+    if isinstance(agent, Remembers):
+        if settings.finetune != "all" or settings.warm_episodes:
+            raise ValueError(
+                "an agent with a memory adapts by what it remembers: "
+                "finetune must be all and warm_episodes 0, "
+                f"given {settings.finetune} and {settings.warm_episodes}"
+            )
+        return agent.deployed(seed)
     changes: dict[str, Any] = {"updates_per_step": settings.updates_per_step, "learning_starts": 0}
     if isinstance(agent, Contextual | GradientMeta):
         changes["deployed"] = True

@@ -139,9 +139,9 @@ class Modular(TQC):
         actor = ModularActor(columns, self.config, low, high, self._generator, self._make_normalizer())
         return {"actor": self._ready("actor", actor), **self._make_critics()}
 
-    def _update_actor(self, features: Tensor) -> None:
+    def _update_actor(self, features: Tensor, judged: Tensor | None = None) -> None:
         with self.actor.dropping(self._generator):
-            super()._update_actor(features)
+            super()._update_actor(features, judged)
 
 
 def check_modular(spec: Spec, members: Mapping[str, Bundle]) -> list[Problem]:

@@ -16,10 +16,13 @@ from sim2real.envs.wants import NOTHING, Wants
 from sim2real.spec import Bundle, Problem, Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
+from sim2real.transfer.history_sac import HistorySAC, HistorySACConfig
 from sim2real.transfer.maml import MAML, MAMLConfig
 from sim2real.transfer.modular import Modular, ModularConfig, check_modular
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
+from sim2real.transfer.recurrent_sac import RecurrentSAC, RecurrentSACConfig
 from sim2real.transfer.reptile import Reptile, ReptileConfig
+from sim2real.transfer.rl2 import RL2, RL2Config
 from sim2real.transfer.rma import RMA, RMAConfig
 from sim2real.transfer.universal import Universal, UniversalConfig
 from sim2real.transfer.up_osi import UPOSI, UPOSIConfig
@@ -76,6 +79,9 @@ METHODS: dict[str, Method] = {
     "modular": _alone(Modular, ModularConfig),
     "maml": _alone(MAML, MAMLConfig),
     "reptile": _alone(Reptile, ReptileConfig),
+    "history_sac": _alone(HistorySAC, HistorySACConfig),
+    "recurrent_sac": _alone(RecurrentSAC, RecurrentSACConfig),
+    "rl2": _alone(RL2, RL2Config),
 }
 
 

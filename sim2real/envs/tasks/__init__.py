@@ -16,6 +16,7 @@ from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulu
 from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
 from sim2real.envs.tasks.reacher import Reacher
+from sim2real.envs.tasks.wind import PointWind
 
 TASKS: dict[str, type[Task]] = {
     "Hopper-v5": Hopper,
@@ -38,6 +39,7 @@ TASKS: dict[str, type[Task]] = {
     "PointLine-v0": PointLine,
     "PlanarArm-v0": PlanarArm,
     "PointNavigation-v0": PointNavigation,
+    "PointWind-v0": PointWind,
 }
 
 __all__ = [
@@ -59,6 +61,7 @@ __all__ = [
     "PointGoals",
     "PointLine",
     "PointNavigation",
+    "PointWind",
     "Pusher",
     "Reacher",
     "Swimmer",

@@ -439,3 +439,48 @@ def test_a_policy_is_measured_after_each_gradient_step_on_a_task(monkeypatch):
     assert len(found) == len(gradient.STEPS) and len(set(found)) == 4
     assert found == gradient.adapted(bundle, agent, np.array([0.5, 0.5]), 0)
     assert found[1:] != gradient.adapted(bundle, agent, np.array([0.5, 0.5]), 1)[1:]
+
+
+def test_the_most_a_bandit_can_pay_is_what_is_known():
+    """Duan et al. 2016 do not say; the two-armed one of ten pulls can be worked out otherwise too."""
+    recurrent = importlib.import_module("reproductions.recurrent")
+    most = {
+        (1, 3): 1.5,  # there is nothing to choose
+        (2, 2): 0.5 + 0.5 * 2 / 3 + 0.5 * 0.5,  # a win is repeated, a loss is not
+        (2, 10): 6.0218,
+        (5, 10): 6.66,
+    }
+    for (arms, pulls), value in most.items():
+        assert recurrent.bayes_optimum(((0, 0),) * arms, pulls) == pytest.approx(value, abs=1e-4)
+
+
+@pytest.mark.parametrize(("memory", "blind", "missed"), [(0.9, 0.2, 0), (0.6, 0.35, 3)])
+def test_a_memory_is_compared_with_being_told_and_with_nothing(
+    results, trainings, tmp_path, memory, blind, missed
+):
+    recurrent = importlib.import_module("reproductions.recurrent")
+    kept = results.Results(tmp_path)
+    gets = {recurrent.TOLD: 100.0, recurrent.REMEMBERS: 100 * memory, recurrent.HISTORY: 80.0}
+    gets |= {recurrent.NOTHING: 100 * blind, recurrent.ZEROED: 100 * blind + 5}
+    bandit = {recurrent.RL2: 6.5, recurrent.RL2_ZEROED: 5.0, recurrent.RANDOM: 5.0}
+    for seed in range(2):
+        cells = {(f"bandit: {row}", "return"): score for row, score in bandit.items()}
+        cells |= {
+            (f"{task}: {row}", "return"): score for task in recurrent.TASKS for row, score in gets.items()
+        }
+        cells |= {(f"wind: {recurrent.REMEMBERS}", f"{k}-shot"): 60.0 + k for k in recurrent.SHOTS}
+        kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    text = recurrent.report(kept)
+    assert text.count("**missed**") == missed and text.count("reached") == 6 - missed
+    assert "gets 6.5 [6.5, 6.5] of 10 (wanted: 6.4; no policy can expect more than 6.66) — reached" in text
+    assert "| 60 [60, 60] | 61 [61, 61] | 62 [62, 62] | 2 |" in text
+
+
+def test_a_seed_of_a_memory_is_nine_trainings_on_three_tasks(trainings):
+    recurrent = importlib.import_module("reproductions.recurrent")
+    from sim2real.runs import Run
+
+    jobs = recurrent.jobs(3)
+    tasks = [recurrent.task_of(Run(job.training.folder)) for job in jobs]
+    assert tasks == ["bandit", *["wind"] * 4, *["flip"] * 4]
+    assert len({row for row in recurrent.rows()}) == 3 + 2 * 5

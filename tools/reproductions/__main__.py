@@ -17,6 +17,7 @@ from reproductions.goals import goals
 from reproductions.gradient import gradient
 from reproductions.lines import lines
 from reproductions.modular import modular
+from reproductions.recurrent import recurrent
 from reproductions.sac import sac
 from reproductions.torso import torso
 
@@ -32,6 +33,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "contextual": contextual,
     "modular": modular,
     "gradient": gradient,
+    "recurrent": recurrent,
 }
 
 

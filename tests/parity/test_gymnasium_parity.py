@@ -14,7 +14,7 @@ from sim2real.envs.vector import TaskVectorEnv  # noqa: F401  (keeps MuJoCo from
 gym.register_envs(gymnasium_robotics)
 patch_gymnasium_robotics()
 
-OWN = ("PointGoals-v0", "PointCorridors-v0", "PointLine-v0", "PointNavigation-v0", "PointWind-v0")
+OWN = {name for name in NATIVE if name.startswith(("Point", "Planar"))}
 each_task = pytest.mark.parametrize("name", [name for name in NATIVE if name not in OWN])
 each_fetch = pytest.mark.parametrize("name", [name for name in NATIVE if "Fetch" in name])
 quiet = pytest.mark.filterwarnings("ignore:.*settotalmass", "ignore:.*is out of date", "ignore:.*Deprecat")

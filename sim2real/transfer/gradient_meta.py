@@ -68,9 +68,9 @@ class GradientMetaConfig(BaseModel):
     )
 
     @property
+    @abstractmethod
     def rounds(self) -> int:
         """Episodes of a trial."""
-        raise NotImplementedError
 
     @property
     def wants(self) -> Wants:

@@ -47,9 +47,16 @@ NATIVE = (
     "PointWind-v0",
 )
 
+TIME_LIMIT = "max_episode_steps"
+"""The option that every task has."""
+
 
 def make_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
     """Make a native task by its name, such as `FetchPushDense-v4`, or your own as `package.module:Class`.
+
+    Args:
+        name: Its name.
+        options: Its own arguments; and for any task `max_episode_steps`, as `gymnasium.make` takes it.
 
     Raises:
         ValueError: If there is none, or it does not know an option.
@@ -67,15 +74,28 @@ def make_task(name: str, options: Mapping[str, Any] | None = None) -> Task:
         made = TASKS[name.replace("Dense", "").replace("Sparse", "")]
     if made is None:
         raise ValueError(f"unknown environment '{name}'{did_you_mean(name, NATIVE)}")
-    known = list(inspect.signature(made).parameters)
+    own = list(inspect.signature(made).parameters)
     for key in given:
-        if key not in known:
-            hint = did_you_mean(key, known) if known else "; it takes none"
-            raise ValueError(f"{name} has no option '{key}'{hint}")
+        if key not in (*own, TIME_LIMIT):
+            raise ValueError(f"{name} has no option '{key}'{did_you_mean(key, (*own, TIME_LIMIT))}")
     if inspect.isabstract(made):
         missing = ", ".join(sorted(made.__abstractmethods__))
         raise ValueError(f"{name} cannot be made: it does not define {missing}")
-    return made(**given)
+    limit = None if TIME_LIMIT in own else given.pop(TIME_LIMIT, None)
+    task = made(**given)
+    return task if limit is None else _limited(name, task, limit)
+
+
+def _limited(name: str, task: Task, limit: Any) -> Task:
+    """Return a task with another time limit [control steps].
+
+    Raises:
+        ValueError: If that is not a whole number of steps.
+    """
+    if not isinstance(limit, int) or isinstance(limit, bool) or limit < 1:
+        raise ValueError(f"{name}: {TIME_LIMIT} must be a whole number of control steps, given {limit!r}")
+    task.max_episode_steps = limit
+    return task
 
 
 def is_native(name: str) -> bool:

@@ -51,13 +51,26 @@ def test_a_field_that_the_task_does_not_read_is_an_error():
         ("Hoper-v5", {}, "unknown environment 'Hoper-v5'; did you mean 'Hopper-v5'?"),
         ("FetchPush-v4", {"reward_type": "thick"}, "reward_type is 'sparse' or 'dense', given 'thick'"),
         ("FetchPush-v4", {"sharp": 1}, "FetchPush-v4 has no option 'sharp'"),
-        ("Hopper-v5", {"sharp": 1}, "Hopper-v5"),
+        ("Hopper-v5", {"sharp": 1}, "Hopper-v5 has no option 'sharp'; there are: max_episode_steps"),
+        ("Hopper-v5", {"max_episode_step": 9}, "did you mean 'max_episode_steps'?"),
+        ("Hopper-v5", {"max_episode_steps": 0}, "must be a whole number of control steps, given 0"),
+        ("Hopper-v5", {"max_episode_steps": 9.5}, "must be a whole number of control steps, given 9.5"),
     ],
 )
 def test_wrong_tasks_and_options_are_value_errors(name, options, says):
     with pytest.raises(ValueError) as error:
         make_task(name, options)
     assert says in str(error.value)
+
+
+@pytest.mark.parametrize("name", ["Reacher-v5", "FetchReach-v4", "AdroitHandDoor-v1"])
+def test_any_task_takes_gymnasiums_time_limit(name):
+    env = make_vector(name, 2, max_episode_steps=3)
+    env.reset(seed=0)
+    idle = np.zeros(env.action_space.shape, np.float32)
+    ends = [env.step(idle)[3].tolist() for _ in range(4)]
+    assert ends == [[False] * 2, [False] * 2, [True] * 2, [False] * 2]
+    env.close()
 
 
 @pytest.mark.parametrize("name", NATIVE)

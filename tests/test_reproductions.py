@@ -484,3 +484,40 @@ def test_a_seed_of_a_memory_is_nine_trainings_on_three_tasks(trainings):
     tasks = [recurrent.task_of(Run(job.training.folder)) for job in jobs]
     assert tasks == ["bandit", *["wind"] * 4, *["flip"] * 4]
     assert len({row for row in recurrent.rows()}) == 3 + 2 * 5
+
+
+def test_methods_are_compared_by_their_means_over_all_targets(results, trainings, tmp_path):
+    study = importlib.import_module("reproductions.all_methods")
+    kept, most = results.Results(tmp_path), 200.0
+    for seed in range(2):
+        cells = {(study.BLIND, "source"): most}
+        for x, target in enumerate(study.TARGETS):
+            cells |= {(study.BLIND, f"{target} {k}"): 40.0 * x + k for k in study.SHOTS}
+            name = study.label(f"{study.ORACLE} {target}")
+            oracle = trainings.Training("small", "small/goals", seed, name)
+            kept.add(oracle, outcome(trainings, "d", {(study.ORACLE, f"{target} 0"): most}))
+        blind = trainings.Training("small", "small/goals", seed, study.BLIND)
+        kept.add(blind, outcome(trainings, "d", cells))
+    text = study.report(kept)
+    assert "| fast_sac | 200 [200, 200] | 60 [60, 60] | 61 [61, 61] | 65 [65, 65] | 80 [80, 80] |" in text
+    assert "| trained on the target |  | 200 [200, 200] |  |  |  |" in text
+    assert "no randomization" not in text and "**Unfinished**" in text
+    assert (tmp_path / "targets.png").exists()
+    alone, four = (study.minutes(kept, row) for row in (study.BLIND, study.ORACLE))
+    assert four == pytest.approx(4 * alone)
+
+
+def test_the_suite_holds_its_targets_also_as_what_a_policy_trains_on():
+    study = importlib.import_module("reproductions.all_methods")
+    from sim2real.session import CATALOG
+    from sim2real.spec import load
+
+    job = next(one for one in study.jobs(0) if one.training.name == "trained-on-the-target-heavy")
+    suite = load(job.training.file, CATALOG)
+    own = load(job.training.file, CATALOG, job.training.settings)
+    np.testing.assert_array_equal(own.program.nominal, suite.program.nominal)
+    for target in study.TARGETS:
+        job = next(one for one in study.jobs(0) if one.training.name == f"trained-on-the-target-{target}")
+        own = load(job.training.file, CATALOG, job.training.settings)
+        drawn = own.program.values(np.full((1, len(own.program.nominal_quantiles)), 0.5))
+        np.testing.assert_allclose(drawn[0], suite.targets[target].v)

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from reproductions.all_methods import all_methods
 from reproductions.contextual import contextual
 from reproductions.demo import demo
 from reproductions.distill import distill
@@ -34,6 +35,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "modular": modular,
     "gradient": gradient,
     "recurrent": recurrent,
+    "all-methods": all_methods,
 }
 
 

@@ -1,6 +1,5 @@
 """Policy distillation (Rusu et al. 2015, arXiv 1511.06295): smaller students, several teachers, online."""
 
-import hashlib
 import json
 from dataclasses import dataclass
 from functools import cache, partial
@@ -12,7 +11,7 @@ from reproductions.distilled import ENTROPY, geometric_mean, kept, online_text, 
 from reproductions.results import Floats, Results, cell, estimate, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import markdown
-from reproductions.trainings import Cells, Job, Training
+from reproductions.trainings import Cells, Job, Taught, Training
 
 if TYPE_CHECKING:
     from sim2real.runs import Run
@@ -42,22 +41,6 @@ MULTI = 0.9
 
 EVERY = 5_000
 """Environment steps between two points of an online student's curve."""
-
-
-@dataclass(frozen=True)
-class Taught(Training):
-    """A training of a student: it depends on how its teachers are trained, and so does its digest.
-
-    Attributes:
-        teachers: Trainings of its teachers.
-    """
-
-    teachers: tuple[Training, ...] = ()
-
-    def digest(self) -> str:
-        """Return twelve digits that change with its own settings or with those of a teacher."""
-        every = " ".join([super().digest(), *(teacher.digest() for teacher in self.teachers)])
-        return hashlib.sha256(every.encode()).hexdigest()[:12]
 
 
 @dataclass(frozen=True)

@@ -1,5 +1,6 @@
 """What the seeds of a result scored, in two small files, and its statistics: seeds are resampled."""
 
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -87,6 +88,11 @@ class Results:
         """Processor time of all trainings and measurements [min]."""
         columns = ("train_seconds", "measure_seconds")
         return sum(float(line[column]) for line in self._trainings.values() for column in columns) / 60
+
+    def minutes(self, name: str) -> float:
+        """Return the processor time of a training, the mean over its seeds [min]; NaN if there is none."""
+        found = [float(line["train_seconds"]) for (own, _), line in self._trainings.items() if own == name]
+        return sum(found) / len(found) / 60 if found else math.nan
 
     def standing(self, names: Sequence[str], command: str) -> str:
         """Say how many seeds there are, what they cost, and with which command to go on.

@@ -145,6 +145,22 @@ class Training:
         return sum(map(float, file.read_text().split())) if file.exists() else 0.0
 
 
+@dataclass(frozen=True)
+class Taught(Training):
+    """A training of a student: it depends on how its teachers are trained, and so does its digest.
+
+    Attributes:
+        teachers: Trainings of its teachers.
+    """
+
+    teachers: tuple[Training, ...] = ()
+
+    def digest(self) -> str:
+        """Return twelve digits that change with its own settings or with those of a teacher."""
+        every = " ".join([super().digest(), *(teacher.digest() for teacher in self.teachers)])
+        return hashlib.sha256(every.encode()).hexdigest()[:12]
+
+
 class Outcome(NamedTuple):
     """What came of a job.
 

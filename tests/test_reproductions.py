@@ -418,11 +418,12 @@ def test_gradient_steps_are_judged_after_one_and_after_three(
 
 def test_a_gain_of_one_seed_decides_nothing(results, trainings, tmp_path):
     gradient = importlib.import_module("reproductions.gradient")
-    gained = np.array([[-9.0, -7.0, -7.0, -7.0]])
-    assert not gradient.decided(gained, (2.0, 2.0, 2.0))
-    assert gradient.decided(gained.repeat(2, 0), (2.0, 1.0, 3.0))
-    assert not gradient.decided(gained.repeat(2, 0), (2.0, -0.1, 3.0))
     assert gradient.report(results.Results(tmp_path)).startswith("**Unfinished**")
+    found = {"MAML": np.array([[-9.0, -7.0, -7.0, -7.0]]), "domain randomization": np.full((1, 4), -9.0)}
+    (said,) = gradient.gates("reacher", found)
+    assert "worth 2 to MAML" in said and said.endswith("undecided: one seed has no interval.")
+    (said,) = gradient.gates("reacher", {row: scores.repeat(2, 0) for row, scores in found.items()})
+    assert "worth 2 [2, 2] to MAML" in said and said.endswith("reached.")
 
 
 def test_a_policy_is_measured_after_each_gradient_step_on_a_task(monkeypatch):

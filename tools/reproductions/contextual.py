@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, estimate, percent, verdict
+from reproductions.results import Floats, Results, cell, decided, estimate, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
@@ -119,7 +119,7 @@ def verdicts(found: dict[str, Floats]) -> list[str]:
         f"- In the corners the universal policy gets {percent(*gain)} of the blind one's return "
         f"(wanted: {GAIN:.0%}) — {verdict(gain[0] >= GAIN)}.",
         f"- Told of another world it keeps {percent(*wrong)} of its return (wanted: less than all of it) — "
-        f"{verdict(wrong[2] < 1.0)}.",
+        f"{verdict(decided(wrong[2] < 1.0, wrong[2]))}.",
     ]
     for method in ("up_osi", "rma"):
         kept = estimate(ratio, source[method], source[f"{method}, told the truth"])

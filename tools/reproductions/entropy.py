@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from reproductions.figures import curve, figure_bytes
-from reproductions.results import Floats, Results, cell, estimate
+from reproductions.results import Floats, Results, cell, estimate, number, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
@@ -142,7 +142,7 @@ def faster(soft: Floats, hard: Floats) -> Floats:
 
 
 def report(results: Results) -> str:
-    """Return both tables, the verdict, and how far it is; draw the curves."""
+    """Return both tables, the verdicts, and how far it is; draw the curves."""
     corridors = {row: curves(results, row, CORRIDORS, CORRIDOR_SHOTS) for row in ROWS}
     hoppers = {row: curves(results, row, HOPPERS, HOPPER_SHOTS) for row in ROWS}
     names = [job.training.name for job in jobs(0)]
@@ -151,7 +151,7 @@ def report(results: Results) -> str:
         return standing
     (results.folder / "curves.png").write_bytes(draw(corridors, hoppers))
     picture = "![Return by target episodes](assets/results/entropy/curves.png)"
-    parts = [corridor_table(corridors), *verdict(corridors), hopper_table(hoppers), standing, picture]
+    parts = [corridor_table(corridors), *verdicts(corridors), hopper_table(hoppers), standing, picture]
     return "\n\n".join(part for part in parts if part)
 
 
@@ -168,20 +168,19 @@ def corridor_table(found: dict[str, Floats]) -> str:
     return markdown(head, lines)
 
 
-def verdict(found: dict[str, Floats]) -> list[str]:
+def verdicts(found: dict[str, Floats]) -> list[str]:
     """Say in how many corridors half the time is enough, against both others; nothing without all rows."""
     said = []
     for other in (HARD, SOFTENED):
         if not len(found[SOFT]) or not len(found[other]):
             continue
         soft, hard = times(found[SOFT]), times(found[other])
-        share, low, high = estimate(lambda a, b: float((faster(a, b) <= FASTER).mean()), soft, hard)
-        ratio, *ends = estimate(lambda a, b: float(a.mean() / b.mean()), soft, hard)
-        reached = "reached" if share >= OF_CORRIDORS else "**missed**"
+        share = estimate(lambda a, b: float((faster(a, b) <= FASTER).mean()), soft, hard)
+        ratio = estimate(lambda a, b: float(a.mean() / b.mean()), soft, hard)
         said.append(
-            f"- Against *{other}*, *{SOFT}* needs {ratio:.2f} × [{ends[0]:.2f}, {ends[1]:.2f}] of the target "
-            f"episodes, and at most half of them in {share:.0%} [{low:.0%}, {high:.0%}] of the corridors "
-            f"(wanted: {OF_CORRIDORS:.0%}) — {reached}."
+            f"- Against *{other}*, *{SOFT}* needs {number(*ratio, '.2f')} of the target "
+            f"episodes, and at most half of them in {percent(*share)} of the corridors "
+            f"(wanted: {OF_CORRIDORS:.0%}) — {verdict(share[0] >= OF_CORRIDORS)}."
         )
     return ["\n".join(said)]
 

@@ -4,12 +4,11 @@ The protocol of MAML (Finn et al. 2017, section 5.3): 20 episodes of a new task 
 the navigation are fresh draws, the same for every seed and method; the arm's motors are outside its source.
 """
 
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell, estimate, verdict
+from reproductions.results import Floats, Results, cell, decided, estimate, number, verdict
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
@@ -133,13 +132,12 @@ def gates(family: str, found: dict[str, Floats]) -> list[str]:
         return []
     gains = {name: estimate(gain, scores) for name, scores in (("MAML", maml), ("control", control))}
     said = (
-        f"One step is worth {text(gains['MAML'])} to MAML, and {text(gains['control'])} to the policy "
+        f"One step is worth {number(*gains['MAML'])} to MAML, and {number(*gains['control'])} to the policy "
         f"trained without inner steps"
     )
     if family == "reacher":
-        return [
-            f"- {said} (wanted: more than 0, interval and all) — {verdict(decided(maml, gains['MAML']))}."
-        ]
+        least = gains["MAML"][1]
+        return [f"- {said} (wanted: more than 0, interval and all) — {verdict(decided(least > 0, least))}."]
     one, three = (float(iqm(maml[:, step])) for step in (1, 3))
     return [
         f"- After one step MAML gets {one:.4g} (wanted: {AFTER_ONE:g}) — {verdict(one >= AFTER_ONE)}; after "
@@ -150,17 +148,6 @@ def gates(family: str, found: dict[str, Floats]) -> list[str]:
 def gain(scores: Floats) -> float:
     """Return the interquartile mean over seeds of what one step adds, of scores (seeds, steps)."""
     return float(iqm(scores[:, 1] - scores[:, 0]))
-
-
-def decided(scores: Floats, gained: Sequence[float]) -> bool:
-    """Return whether a gain's interval lies above zero, and there are seeds to have one."""
-    return len(scores) > 1 and gained[1] > 0
-
-
-def text(gained: Sequence[float]) -> str:
-    """Return a gain with its interval, as text."""
-    value, low, high = gained
-    return f"{value:.3g} [{low:.3g}, {high:.3g}]"
 
 
 gradient = Study("gradient", jobs, report)

@@ -3,7 +3,7 @@
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from reproductions.results import Floats, Results, cell, estimate, percent, verdict
+from reproductions.results import Floats, Results, cell, estimate, number, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import markdown
 from reproductions.trainings import Cells, Job, Training
@@ -70,10 +70,9 @@ def measure(run: "Run") -> Cells:
         agents = {RL2: agent, RL2_ZEROED: without(agent), RANDOM: random}
         return {(f"{task}: {row}", "return"): mean_return(bundle, own, TRIALS) for row, own in agents.items()}
     agents = {LEARNERS[algorithm]: agent}
-    found: Cells = {}
     if algorithm == "recurrent_sac":
         agents[ZEROED] = without(agent)
-        found = on_targets(run, task)
+    found = on_targets(run, f"{task}: {LEARNERS[algorithm]}")
     return found | {
         (f"{task}: {row}", "return"): mean_return(bundle, own, EPISODES) for row, own in agents.items()
     }
@@ -100,18 +99,17 @@ def mean_return(bundle: Any, agent: "Agent", episodes: int) -> float:
     return float(returns.mean())
 
 
-def on_targets(run: "Run", task: str) -> Cells:
-    """Return the mean return over targets by episodes lived through there."""
+def on_targets(run: "Run", row: str) -> Cells:
+    """Return the mean return over targets, by episodes lived through there where the spec asks for some."""
     from sim2real.evaluation.evaluate import adapt_to
     from sim2real.session import reload
 
     bundle = reload(run)
-    settings = bundle.spec.evaluate.model_copy(update={"shots": SHOTS})
+    settings = bundle.spec.evaluate
     summaries = [adapt_to(run, found, settings) for found in bundle.targets.values()]
-    row = f"{task}: {REMEMBERS}"
     return {
         (row, f"{k}-shot"): sum(float(own[str(k)]["mean"]) for own in summaries) / len(summaries)
-        for k in SHOTS
+        for k in settings.shots
     }
 
 
@@ -184,10 +182,10 @@ def verdicts(found: dict[str, Floats]) -> list[str]:
     if not all(len(scores) for scores in found.values()):
         return []
     best = bayes_optimum(((0, 0),) * ARMS, PULLS)
-    own, low, high = estimate(lambda one: float(iqm(one)), found[f"{BANDIT_TITLE}: {RL2}"])
+    own = estimate(lambda one: float(iqm(one)), found[f"{BANDIT_TITLE}: {RL2}"])
     lines = [
-        f"- On the bandit RL² gets {own:.3g} [{low:.3g}, {high:.3g}] of 10 (wanted: {BANDIT}; no policy can "
-        f"expect more than {best:.3g}) — {verdict(own >= BANDIT)}."
+        f"- On the bandit RL² gets {number(*own)} of 10 (wanted: {BANDIT}; no policy can "
+        f"expect more than {best:.3g}) — {verdict(own[0] >= BANDIT)}."
     ]
     for task, wanted in KEPT.items():
         told, memory, zeroed, blind = (found[f"{task}: {row}"] for row in (TOLD, REMEMBERS, ZEROED, NOTHING))

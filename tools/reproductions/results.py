@@ -143,7 +143,12 @@ def estimate(
         samples: Scores of each row (seeds, ...).
         level: Of the interval.
         seed: Of the resampling.
+
+    Returns:
+        The value and the ends of its interval, which are NaN if a row has no more than one seed.
     """
+    if min(map(len, samples)) < 2:
+        return float(statistic(*samples)), math.nan, math.nan
     random = np.random.default_rng(seed)
     drawn = [
         statistic(*(sample[random.integers(0, len(sample), len(sample))] for sample in samples))
@@ -154,11 +159,23 @@ def estimate(
     return float(statistic(*samples)), float(low), float(high)
 
 
+def number(value: float, low: float, high: float, form: str = ".3g") -> str:
+    """Return an estimate with its interval, if it has one, as text."""
+    return f"{value:{form}}" + ("" if math.isnan(low) else f" [{low:{form}}, {high:{form}}]")
+
+
 def percent(value: float, low: float, high: float) -> str:
-    """Return a share with its interval, as text."""
-    return f"{value:.0%} [{low:.0%}, {high:.0%}]"
+    """Return a share with its interval, if it has one, as text."""
+    return number(value, low, high, ".0%")
 
 
-def verdict(reached: bool) -> str:
-    """Return the word for a gate that is reached, or missed."""
+def verdict(reached: bool | None) -> str:
+    """Return the word for a gate that is reached, or missed; None where an interval is missing."""
+    if reached is None:
+        return "undecided: one seed has no interval"
     return "reached" if reached else "**missed**"
+
+
+def decided(reached: bool, end: float) -> bool | None:
+    """Return whether a gate on an end of an interval is reached, or None if there is no interval."""
+    return None if math.isnan(end) else reached

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from reproductions.figures import curve, figure_bytes
-from reproductions.results import Floats, Results, cell, estimate, percent, verdict
+from reproductions.results import Floats, Results, cell, estimate, number, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import ROOT, markdown
 from reproductions.trainings import Cells, Job, Training
@@ -96,14 +96,14 @@ def verdicts(found: dict[str, Floats]) -> list[str]:
     if not {*SPECIALISTS, ENSEMBLE} <= set(found):
         return []
     samples = [found[ENSEMBLE], *(found[row] for row in SPECIALISTS)]
-    share, *ends = estimate(least_share, *samples)
-    flat, *flat_ends = estimate(worst_ratio, *samples)
+    share = estimate(least_share, *samples)
+    flat = estimate(worst_ratio, *samples)
     kept = [float(iqm(found[row], axis=0).min() / iqm(found[row], axis=0).max()) for row in SPECIALISTS]
     return [
-        f"- Ensemble against the best specialist, at the mass where it does worst: {percent(share, *ends)} "
-        f"(wanted at every mass: {SHARE:.0%}) — {verdict(share >= SHARE)}.\n"
-        f"- Worst of {len(MASSES)} masses, ensemble against the best specialist's worst: {flat:.2f} × "
-        f"[{flat_ends[0]:.2f}, {flat_ends[1]:.2f}] (wanted: {FLATTER} ×) — {verdict(flat >= FLATTER)}.\n"
+        f"- Ensemble against the best specialist, at the mass where it does worst: {percent(*share)} "
+        f"(wanted at every mass: {SHARE:.0%}) — {verdict(share[0] >= SHARE)}.\n"
+        f"- Worst of {len(MASSES)} masses, ensemble by the best specialist's worst: {number(*flat, '.2f')} "
+        f"(wanted: {FLATTER}) — {verdict(flat[0] >= FLATTER)}.\n"
         f"- What the specialists keep of their best return at their worst mass: "
         f"{', '.join(f'{one:.0%}' for one in kept)} (expected: at most {COLLAPSE:.0%}) — "
         f"{verdict(max(kept) <= COLLAPSE)}."

@@ -26,6 +26,7 @@ from sim2real.transfer.distillation import DistillationConfig
 from sim2real.transfer.lessons import taught_in
 from sim2real.transfer.registry import (
     METHODS,
+    check_domain,
     check_groups,
     check_set,
     check_validation,
@@ -42,6 +43,7 @@ CATALOG = Catalog(
     fit,
     {name: entry.settings for name, entry in CURRICULA.items()},
     {
+        ("train", "algorithm"): check_domain,
         ("train", "curriculum"): check_curriculum,
         ("train", "validate_on"): check_validation,
         ("train", "num_envs"): check_groups,

@@ -33,7 +33,7 @@ class HistorySAC(Contextual):
         front: nn.Module = Chosen(self.plain, self.history)
         if self.config.memory == "zeroed":
             front = Plain(self.plain, width)
-        return front, self.layout.plain + width
+        return front, self.plain.stop + width
 
 
 class Plain(nn.Module):

@@ -124,6 +124,16 @@ def check_validation(spec: Spec, program: Program) -> None:
         raise ValueError("online_distillation chooses its policy by validation: give it some, such as 20")
 
 
+def check_domain(spec: Spec, program: Program) -> None:
+    """Refuse a policy that acts on what it knows of the domain where nothing varies.
+
+    Raises:
+        ValueError: Saying so.
+    """
+    if _acts_on_domain(spec.train.algorithm) and not program.d:
+        raise ValueError(f"{spec.train.algorithm} acts on what it knows of the domain, but nothing varies")
+
+
 def check_groups(spec: Spec, program: Program) -> None:
     """Refuse worlds, or a curriculum, with which the trials that a method wants are none.
 
@@ -150,9 +160,12 @@ def untold(algorithm: str, settings: Mapping[str, Any]) -> dict[str, Any]:
         algorithm: Its name.
         settings: Its settings.
     """
+    return {**settings, "context": "hidden"} if _acts_on_domain(algorithm) else dict(settings)
+
+
+def _acts_on_domain(algorithm: str) -> bool:
     method = METHODS.get(algorithm)
-    acts = method is not None and "context" in method.config.model_fields
-    return {**settings, "context": "hidden"} if acts else dict(settings)
+    return method is not None and "context" in method.config.model_fields
 
 
 def make_method(

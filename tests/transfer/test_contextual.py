@@ -265,6 +265,16 @@ def test_wrong_settings_are_said_with_their_place():
         load_text(text("up_osi").replace("policy_steps: 400, ", ""), "spec.yaml", CATALOG)
 
 
+def test_where_nothing_varies_there_is_no_domain_to_act_on():
+    still = text("universal").replace(
+        text("universal").partition("randomize:")[2].partition("train:")[0], " {}\n"
+    )
+    with pytest.raises(
+        SpecError, match=r"train\.algorithm: universal acts on what it knows of the domain, but"
+    ):
+        load_text(still, "spec.yaml", CATALOG)
+
+
 def test_its_worlds_must_show_a_context():
     box = gym.spaces.Box(-1, 1, (3,))
     with pytest.raises(ValueError, match="context"):

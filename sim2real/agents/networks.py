@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import pairwise
 
 import torch
 from torch import Tensor, nn
@@ -85,6 +86,19 @@ def linear(inputs: int, outputs: int, generator: torch.Generator) -> nn.Linear:
     return layer
 
 
+def body(inputs: int, hidden: Sequence[int], generator: torch.Generator) -> nn.Sequential:
+    """Make layers of such widths, a ReLU after each."""
+    layers: list[nn.Module] = []
+    for before, width in pairwise((inputs, *hidden)):
+        layers += [linear(before, width, generator), nn.ReLU(inplace=True)]
+    return nn.Sequential(*layers)
+
+
+def mlp(inputs: int, hidden: Sequence[int], outputs: int, generator: torch.Generator) -> nn.Sequential:
+    """Make a body and a linear layer after it."""
+    return body(inputs, hidden, generator).append(linear((inputs, *hidden)[-1], outputs, generator))
+
+
 class StackedLinear(nn.Module):
     """`members` independent linear layers evaluated by one batched matrix product.
 
@@ -160,12 +174,8 @@ class Actor(Bounded):
         super().__init__(low, high)
         self.normalizer = normalizer
         self.front = front or nn.Identity()
-        layers: list[nn.Module] = []
-        for width in hidden:
-            layers += [linear(features, width, generator), nn.ReLU(inplace=True)]
-            features = width
-        self.body = nn.Sequential(*layers)
-        self.head = linear(features, 2 * low.shape[0], generator)
+        self.body = body(features, hidden, generator)
+        self.head = linear((features, *hidden)[-1], 2 * low.shape[0], generator)
 
     def outputs(self, features: Tensor) -> Tensor:
         """Return what `gaussian` reads its two parts from, `(n, 2 act)`."""

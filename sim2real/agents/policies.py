@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from sim2real.agents.bounds import Bounded
-from sim2real.agents.networks import Actor, Normalizer, linear, squashed_log_prob
+from sim2real.agents.networks import Actor, Normalizer, body, linear, squashed_log_prob
 
 
 class SquashedGaussian(Actor):
@@ -53,12 +53,8 @@ class Choice(Bounded):
     ) -> None:
         super().__init__(low, high)
         self.normalizer = normalizer
-        layers: list[nn.Module] = []
-        for width in hidden:
-            layers += [linear(features, width, generator), nn.ReLU(inplace=True)]
-            features = width
-        self.body = nn.Sequential(*layers)
-        self.head = linear(features, low.shape[0], generator)
+        self.body = body(features, hidden, generator)
+        self.head = linear((features, *hidden)[-1], low.shape[0], generator)
 
     def logits(self, features: Tensor) -> Tensor:
         """Return log-probabilities `(n, act)`."""

@@ -6,10 +6,10 @@ import math
 from collections.abc import Sequence
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from sim2real.agents.bounds import Bounded
-from sim2real.agents.networks import Normalizer, linear
+from sim2real.agents.networks import Normalizer, body, linear
 
 WIDTH_FLOOR = 1e-3
 """Smallest width that the kernel is given, for particles that have all but fallen together."""
@@ -42,13 +42,9 @@ class Sampler(Bounded):
         super().__init__(low, high)
         self.normalizer = normalizer
         self.actions = low.shape[0]
-        layers: list[nn.Module] = []
         size = features + self.actions
-        for width in hidden:
-            layers += [linear(size, width, generator), nn.ReLU(inplace=True)]
-            size = width
-        self.body = nn.Sequential(*layers)
-        self.head = linear(size, self.actions, generator)
+        self.body = body(size, hidden, generator)
+        self.head = linear((size, *hidden)[-1], self.actions, generator)
 
     def forward(self, features: Tensor, noise: Tensor) -> Tensor:
         """Return actions before the tanh `(n, k, act)`.

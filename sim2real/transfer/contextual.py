@@ -17,7 +17,6 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from sim2real.agents.base import Transitions
-from sim2real.agents.networks import linear
 from sim2real.agents.sac_config import FastSACConfig
 from sim2real.agents.tqc import TQC
 from sim2real.envs.wants import Wants
@@ -170,12 +169,3 @@ Context = Literal["true", "permuted", "hidden"]
 
 def _width(columns: slice) -> int:
     return columns.stop - columns.start
-
-
-def mlp(inputs: int, hidden: tuple[int, ...], outputs: int, generator: torch.Generator) -> nn.Sequential:
-    """Return a network of ReLU layers, newly drawn."""
-    layers: list[nn.Module] = []
-    for width in hidden:
-        layers += [linear(inputs, width, generator), nn.ReLU(inplace=True)]
-        inputs = width
-    return nn.Sequential(*layers, linear(inputs, outputs, generator))

@@ -16,11 +16,12 @@ from pydantic import Field, PositiveInt
 from torch import Tensor, nn
 
 from sim2real.agents.base import Agent, Observation, Transitions
+from sim2real.agents.networks import mlp
 from sim2real.agents.optimizer import FlatAdam
 from sim2real.agents.replay import Batch
 from sim2real.agents.sac_config import OffPolicyConfig, Widths
 from sim2real.agents.trainable import trained
-from sim2real.transfer.contextual import Believing, ContextualConfig, Knowledge, mlp
+from sim2real.transfer.contextual import Believing, ContextualConfig, Knowledge
 
 
 class EstimatingConfig(ContextualConfig):

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from sim2real.agents import Observation, RewardFn, Transitions
 from sim2real.agents.base import bounded_box
-from sim2real.agents.networks import Normalizer, linear
+from sim2real.agents.networks import Normalizer, mlp
 from sim2real.agents.on_policy import Rollout, advantages, link
 from sim2real.agents.optimizer import FlatAdam
 from sim2real.agents.policies import Choice, SquashedGaussian
@@ -105,11 +105,7 @@ class RL2(Remembering):
         actor = kind(size, low, high, config.hidden, generator, normalizer)
         zeroed = config.memory == "zeroed"
         actor.encoder = Encoder(self.inputs, len(low) + RECALLED, config.units, generator, zeroed)
-        layers: list[nn.Module] = []
-        for width in config.hidden:
-            layers += [linear(size, width, generator), nn.ReLU(inplace=True)]
-            size = width
-        return {"actor": actor, "critic": nn.Sequential(*layers, linear(size, 1, generator))}
+        return {"actor": actor, "critic": mlp(size, config.hidden, 1, generator)}
 
     @torch.no_grad()
     def act(self, obs: Observation, deterministic: bool = False) -> NDArray[np.float32]:

@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from pydantic import Field, PositiveInt
 from torch import nn
 
+from sim2real.agents.networks import mlp
 from sim2real.agents.sac_config import Widths
-from sim2real.transfer.contextual import Informed, mlp
+from sim2real.transfer.contextual import Informed
 from sim2real.transfer.estimating import Estimating, EstimatingConfig
 
 

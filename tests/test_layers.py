@@ -23,6 +23,7 @@ MAY_IMPORT = {
         "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.runs", "sim2real.spec",
         "sim2real.transfer",
     },
+    "sim2real/logs": {"randomizers", "sim2real.logs", "sim2real.runs"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
     "sim2real/rollout": {"sim2real.agents", "sim2real.envs"},
@@ -56,6 +57,7 @@ FOREIGN = {
     "randomizers": {"torch", "gymnasium"},
     "sim2real/spec": {"torch", "gymnasium"},
     "sim2real/worlds": {"torch", "gymnasium"},
+    "sim2real/logs": {"torch", "gymnasium", "mujoco"},
     "sim2real/agents": {"mujoco"},
     "sim2real/transfer": {"mujoco"},
 }

@@ -24,6 +24,11 @@ MAY_IMPORT = {
         "sim2real.transfer",
     },
     "sim2real/logs": {"randomizers", "sim2real.logs", "sim2real.runs"},
+    "sim2real/replay": {
+        "randomizers", "sim2real.envs", "sim2real.film", "sim2real.logs", "sim2real.progress",
+        "sim2real.replay", "sim2real.runs", "sim2real.spec", "sim2real.worlds",
+    },
+    "sim2real/film": {"sim2real.runs"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
     "sim2real/rollout": {"sim2real.agents", "sim2real.envs"},
@@ -41,14 +46,15 @@ MAY_IMPORT = {
         "sim2real.worlds",
     },
     "sim2real/evaluation": {
-        "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.progress",
-        "sim2real.inspection", "sim2real.rollout", "sim2real.runs", "sim2real.session", "sim2real.spec",
-        "sim2real.train", "sim2real.transfer",
+        "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.film",
+        "sim2real.inspection", "sim2real.progress", "sim2real.rollout", "sim2real.runs", "sim2real.session",
+        "sim2real.spec", "sim2real.train", "sim2real.transfer",
     },
     "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs", "sim2real.transfer"},
     "sim2real/cli": {
         "sim2real.catalog", "sim2real.evaluation", "sim2real.inspection", "sim2real.progress",
-        "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.train", "sim2real.worlds",
+        "sim2real.replay", "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.train",
+        "sim2real.worlds",
     },
 }  # fmt: skip
 

@@ -19,7 +19,7 @@ class Player:
     """Replays logs in worlds of a program, each in its own domain.
 
     A command takes effect in the physics step nearest to when it was logged, after whatever latency, jitter
-    and distortion the domain has; a position is read as the domain's sensors would read it when it was logged.
+    and distortion the domain has; a position is read as the domain's sensors would read it in that row.
     Forces from outside and changes of the time step are left out: see `left_out`.
 
     Args:
@@ -61,16 +61,17 @@ class Player:
         self._begin(log)
         time = log.time - log.time[0]
         rows = np.rint(time / self.timestep).astype(np.int64)
-        told = np.repeat(self.robot.controls(log)[None], len(self.v), axis=0)
-        told = distorted(self.program, "action", self.v, told, self.seed)
+        asked = np.repeat(self.robot.controls(log)[None], len(self.v), axis=0)
+        told = distorted(self.program, "action", self.v, asked, self.seed)
         lag, age = (
             np.rint(self.program.delay(path, self.v) / self.timestep) for path in ("action", "observation")
         )
         steps = np.arange(int(np.ceil(time[-1] / self.timestep)) + 1)
         due = rows + lag[:, None].astype(np.int64)
         acting = in_force(self.program, "action", self.v, due, steps, self.timestep, self.seed)
-        # Until the first command arrives, the arm is taken to have been told to be where it was told first.
-        seen = self._simulate(log, told, np.maximum(acting, 0), time / self.timestep - age[:, None])
+        # Until the first command arrives, the arm is taken to have been asked for just that.
+        told = np.concatenate([asked[:, :1], told], axis=1)
+        seen = self._simulate(log, told, acting + 1, time / self.timestep - age[:, None])
         seen[self.worlds.failed] = np.nan
         return self._sensed(seen, np.repeat(rows[None], len(self.v), axis=0), rows)
 
@@ -92,8 +93,8 @@ class Player:
 
         Args:
             log: Whose joints.
-            told: Controls in each row (w, n, nu).
-            acting: Which row is in force in each of the physics steps (w, m).
+            told: Controls (w, n + 1, nu).
+            acting: Which of them are in force in each of the physics steps (w, m).
             when: The times.
         """
         address = self.robot.qpos[self.robot.rows(log.joints)]

@@ -16,6 +16,7 @@ from sim2real.progress import Progress
 from sim2real.replay.compare import Motion, Replay
 from sim2real.replay.play import Player, left_out
 from sim2real.replay.robot import robot_of
+from sim2real.replay.sag import sags
 from sim2real.spec import Bundle, Domain, Program, domain
 
 
@@ -67,12 +68,13 @@ def prepared(program: Program, request: Request) -> tuple[list[Log], list[Findin
     Raises:
         LogError: If one cannot be read, or does not fit the model.
     """
-    joints = robot_of(program.model).joints
+    robot = robot_of(program.model)
     raw = [log for path in request.paths for log in read(path, request.reading)]
     often = Counter(log.name for log in raw)
     raw = [log if often[log.name] == 1 else replace(log, name=log.source) for log in raw]
-    logs = [cut(matched(log, joints, request.reading), *request.seconds) for log in raw]
-    return logs, [finding for log in logs for finding in check(log, joints)]
+    logs = [cut(matched(log, robot.joints, request.reading), *request.seconds) for log in raw]
+    found = [[*check(log, robot.joints), *sags(program.model, robot, log)] for log in logs]
+    return logs, [finding for each in found for finding in each]
 
 
 def chosen(bundle: Bundle, name: str) -> tuple[Bundle, Domain]:

@@ -9,12 +9,13 @@ import pytest
 from sim2real.envs.domains import fixed
 from sim2real.envs.registry import make_task
 from sim2real.envs.vector import TaskVectorEnv
-from sim2real.logs import LogError, cut, matched, read
+from sim2real.logs import LogError, Reading, cut, matched, read
 from sim2real.replay import Player, robot_of
 from sim2real.replay.play import left_out
+from sim2real.replay.sag import sags
 from tests.plant import program_on
 from tests.real import LOGS, PUBLIC, needs_data
-from tests.replay.arm import JOINTS, NAME, asked, domain, program
+from tests.replay.arm import JOINTS, NAME, asked, domain, logged, program
 
 
 def stepped(model, log, skip=10):
@@ -146,6 +147,17 @@ def test_gears_and_ranges_of_a_model():
     np.testing.assert_allclose(robot.controls(log), [[0, 0.3], [0, 0.6]])
 
 
+@pytest.mark.parametrize("turned", [(), ("shoulder_lift",), ("elbow_flex", "shoulder_lift")])
+def test_a_joint_that_sags_upwards_may_count_the_other_way_round(turned):
+    made = program(gains={"type": "kp", "select": ".*", "scale": [0.01, 2.0], "share": True})
+    held = replace(asked(200), command=np.tile([0.1, -0.2, 0.5, 0.1, 0.0, 0.5], (200, 1)))
+    log = logged(made, [0.018], replace(held, position=held.command))
+    mirrored = matched(log, robot_of(made.model).joints, Reading(reverse=turned))
+    found = list(sags(made.model, robot_of(made.model), mirrored))
+    assert {finding.where for finding in found} == {f"motion: {name}" for name in turned}
+    assert all(finding.sure == "possible" and "against gravity" in finding.says for finding in found)
+
+
 @needs_data
 def test_a_real_motion_is_replayed_as_by_the_public_model():
     made = program()
@@ -156,3 +168,12 @@ def test_a_real_motion_is_replayed_as_by_the_public_model():
     log = cut(matched(read(LOGS / "multisine.csv")[0], player.robot.joints), 5, 9)
     grid = replace(log, time=0.02 * np.arange(len(log)), velocity=None)  # so that rows fall on physics steps
     np.testing.assert_allclose(player.play(grid)[0], stepped(model, grid), atol=2e-5)  # see test_so101
+
+
+@needs_data
+def test_a_real_joint_turned_round_is_found_by_its_sag():
+    made = program()
+    robot, (raw,) = robot_of(made.model), read(LOGS / "coupled_joints.csv")
+    for turned, where in (((), []), (("shoulder_lift",), ["coupled_joints: shoulder_lift"])):
+        log = matched(raw, robot.joints, Reading(reverse=turned))
+        assert [finding.where for finding in sags(made.model, robot, log)] == where

@@ -129,7 +129,9 @@ def test_what_is_wrong_with_a_log_is_told_and_cured(soft_log, tmp_path):
     turned = "--units", "deg", "--reverse", "position.shoulder_lift"
     code, text = call(*words, *turned, "--json")
     told = json.loads(text[text.index("{") :])
-    assert [(f["what"], f["where"]) for f in told["findings"]] == [("reversed", "deg: shoulder_lift")]
+    # Against its commands, and so also against gravity.
+    assert [f["sure"] for f in told["findings"]] == ["likely", "possible"]
+    assert {(f["what"], f["where"]) for f in told["findings"]} == {("reversed", "deg: shoulder_lift")}
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,8 @@ from sim2real.replay.compare import Replay
 from sim2real.runs import RunError, write_atomically
 
 _COLOURS = {"command": "#9aa3af", "measured": "#1f6feb", "simulated": "#d1763b"}
+_LEAST = 3.0
+"""Least height of a picture [deg] or [mm]."""
 
 
 def plot(result: Replay, path: Path) -> None:
@@ -40,6 +42,9 @@ def plot(result: Replay, path: Path) -> None:
             seen = motion.log.seen
             for what, values in lines.items():
                 own.plot(time[seen], scale[i] * values[seen, i], color=_COLOURS[what], lw=0.8, label=what)
+            low, high = own.get_ylim()
+            if high - low < _LEAST:  # or an encoder's counts look like motion
+                own.set_ylim((low + high - _LEAST) / 2, (low + high + _LEAST) / 2)
             unit = "°" if motion.hinge[i] else " mm"
             own.set_title(f"{joint}: {errors[i]:.2f}{unit}", fontsize=8, pad=3)
             own.tick_params(labelsize=7)

@@ -67,13 +67,10 @@ def _units(log: Log, joints: Joints) -> Iterator[Finding]:
 
 
 def _unlike(log: Log, i: int, name: str) -> Iterator[Finding]:
-    position, command = log.position[log.seen, i], log.command[log.seen, i]
-    pairs = [("command", "position", command, position)]
-    if log.velocity is not None:
-        rate = np.gradient(position, log.time[log.seen])
-        pairs.append(("velocity", "the rate of position", log.velocity[log.seen, i], rate))
-    for kind, other, given, expected in pairs:
-        sizes = np.nanstd(given), np.nanstd(expected)
+    pairs = [("command", "position", log.command[log.seen, i], log.position[log.seen, i])]
+    velocity, rate = _rates(log, i)
+    for kind, other, given, expected in (*pairs, ("velocity", "the rate of position", velocity, rate)):
+        sizes = (np.std(given), np.std(expected)) if len(given) else (0.0, 0.0)
         if min(sizes) > 1e-3 and max(sizes) > MOVES and max(sizes) / min(sizes) > _UNLIKE:
             yield Finding(
                 "unit",
@@ -96,10 +93,8 @@ def _directions(log: Log) -> Iterator[Finding]:
                 "likely",
                 f"--reverse position.{name} or --reverse command.{name}, whichever has the wrong sign",
             )
-        if log.velocity is None or np.std(position) < MOVES:
-            continue
-        rate, velocity = np.gradient(position, log.time[log.seen]), log.velocity[log.seen, i]
-        if np.std(velocity) > 0 and np.corrcoef(rate, velocity)[0, 1] < -0.3:
+        velocity, rate = _rates(log, i)
+        if np.std(position) > MOVES and _correlation(velocity, rate) < -0.3:
             yield Finding(
                 "reversed",
                 f"{log.name}: velocity.{name}",
@@ -113,9 +108,25 @@ def _against(time: Floats, command: Floats, position: Floats) -> bool:
     """Whether a position goes against its command, whatever the delay."""
     rows = max(1, round(_LATEST / float(np.median(np.diff(time)))))
     lags = [lag for lag in range(0, rows + 1, max(1, rows // 6)) if lag < len(time) // 2]
-    found = [np.corrcoef(command[: len(command) - lag], position[lag:])[0, 1] for lag in lags]
+    found = [_correlation(command[: len(command) - lag], position[lag:]) for lag in lags]
     # A fast oscillation is against its command at some delay; only a reversed joint is so at every one.
     return bool(min(found) < -0.7 and max(found) < 0.2)
+
+
+def _rates(log: Log, i: int) -> tuple[Floats, Floats]:
+    """Return velocities of a joint and the rate of its position, in rows that have both; none if none has."""
+    if log.velocity is None:
+        return np.zeros(0), np.zeros(0)
+    velocity, rate = log.velocity[log.seen, i], np.gradient(log.position[log.seen, i], log.time[log.seen])
+    both = np.isfinite(velocity)
+    return velocity[both], rate[both]
+
+
+def _correlation(a: Floats, b: Floats) -> float:
+    """Return the correlation of two columns (n,); 0 where one of them does not move."""
+    if len(a) < 2 or min(np.std(a), np.std(b)) == 0:
+        return 0.0
+    return float(np.corrcoef(a, b)[0, 1])
 
 
 def _ranges(log: Log, joints: Joints) -> Iterator[Finding]:

@@ -29,8 +29,10 @@ def read_lerobot(path: Path, reading: Reading) -> list[Log]:
     Raises:
         LogError: If it has no joint positions as states, or pyarrow is not installed.
     """
-    info = json.loads((path / "meta/info.json").read_text())
-    features = info.get("features", {})
+    try:
+        features = json.loads((path / "meta/info.json").read_text())["features"]
+    except (ValueError, OSError, KeyError, TypeError) as error:
+        raise LogError(f"{path}/meta/info.json: no description of a dataset ({error})") from None
     joints, asked = (_names(path, features, key) for key in (_STATE, _ACTION))
     if set(joints) != set(asked):
         odd = sorted(set(joints) ^ set(asked))[0]

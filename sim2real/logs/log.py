@@ -96,7 +96,9 @@ def tidy(log: Log) -> Log:
     Raises:
         LogError: If shapes do not fit, time does not increase or is not in seconds, or nothing is left.
     """
-    shape = (len(log.time), len(log.joints))
+    shape = (log.time.size, len(log.joints))
+    if log.time.ndim != 1:
+        raise LogError(f"{log.source}: time is {log.time.shape}; one number for each row is wanted")
     if len(set(log.joints)) < len(log.joints):
         raise LogError(f"{log.source}: two joints have one name: {listing(log.joints)}")
     for what in ("position", "command", *_OPTIONAL):

@@ -73,7 +73,7 @@ def _numbers(path: Path, head: list[str], rows: list[list[str]], wanted: list[in
         if len(row) != len(head):
             raise LogError(f"{path}:{line}: {len(row)} cells, but the head has {len(head)}")
     try:
-        return np.array([[float(row[i]) for i in wanted] for row in rows])
+        return np.array([[float(row[i]) for i in wanted] for row in rows]).reshape(-1, len(wanted))
     except ValueError:  # a cell is empty, or wrong
         return np.array(
             [[_number(path, line, head[i], row[i]) for i in wanted] for line, row in enumerate(rows, 2)]

@@ -32,6 +32,11 @@ class Motion:
         """Which of the log's joints turn (j,)."""
         return self.joints.take(self.log.joints).hinge
 
+    @property
+    def turning(self) -> set[str]:
+        """Names of the joints that turn."""
+        return {name for name, turns in zip(self.log.joints, self.hinge, strict=True) if turns}
+
     def rmse(self, positions: Floats) -> Floats:
         """Return the root mean square error of positions (n, j) by joint (j,) [deg], or [mm] for slides."""
         seen = self.log.seen
@@ -92,7 +97,9 @@ class Replay:
     def table(self) -> str:
         """Return it for people."""
         joints = self.by_joint()
-        head = ["RMSE [deg]", *joints, "mean", "if commands were met"]
+        turns = {name for motion in self.motions.values() for name in motion.turning}
+        units = (name if name in turns else f"{name} [mm]" for name in joints)
+        head = ["RMSE [deg]", *units, "mean", "if commands were met"]
         rows = [head]
         for name, motion in self.motions.items():
             own = dict(zip(motion.log.joints, motion.rmse(motion.simulated), strict=True))

@@ -47,7 +47,10 @@ class Player:
         self._all = np.arange(len(self.v))
         self.worlds.set_domains(self._all, self.v)
         self.timestep = float(program.model.opt.timestep)
-        self._encoders, self._width = encoders, width
+        every = len(self.robot.joints.names)
+        self._columns, self._width = np.arange(every), every
+        if encoders is not None:
+            self._columns, self._width = np.arange(width)[encoders], width
 
     def play(self, log: Log) -> Floats:
         """Return where the log's joints are in its rows (w, n, j); NaN in worlds that became unstable.
@@ -73,7 +76,7 @@ class Player:
         told = np.concatenate([asked[:, :1], told], axis=1)
         seen = self._simulate(log, told, acting + 1, time / self.timestep - age[:, None])
         seen[self.worlds.failed] = np.nan
-        return self._sensed(seen, np.repeat(rows[None], len(self.v), axis=0), rows)
+        return self._sensed(log, seen, np.repeat(rows[None], len(self.v), axis=0), rows)
 
     def _begin(self, log: Log) -> None:
         """Put the worlds where the log begins."""
@@ -114,14 +117,12 @@ class Player:
             last = path[:, -1:]
         return found
 
-    def _sensed(self, seen: Floats, due: NDArray[np.int64], at: NDArray[np.int64]) -> Floats:
+    def _sensed(self, log: Log, seen: Floats, due: NDArray[np.int64], at: NDArray[np.int64]) -> Floats:
         """Return positions (w, n, j) as sensors give them, and as the newest that has come."""
-        observed = seen
-        if self._encoders is not None:
-            observed = np.zeros((*seen.shape[:2], self._width))
-            observed[:, :, self._encoders] = seen
-        observed = distorted(self.program, "observation", self.v, observed, self.seed)
-        seen = observed if self._encoders is None else observed[:, :, self._encoders]
+        columns = self._columns[self.robot.rows(log.joints)]
+        observed = np.zeros((*seen.shape[:2], self._width))
+        observed[:, :, columns] = seen
+        seen = distorted(self.program, "observation", self.v, observed, self.seed)[:, :, columns]
         newest = in_force(self.program, "observation", self.v, due, at, self.timestep, self.seed)
         return np.take_along_axis(seen, np.maximum(newest, 0)[:, :, None], axis=1)
 

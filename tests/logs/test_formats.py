@@ -100,6 +100,7 @@ def test_a_file_that_is_no_bag_says_so(tmp_path):
             "log.csv: time does not increase at row 3 of the data: 0.01 after 0.02",
         ),
         (CSV.replace("0.02", "20").replace("0.04", "40"), "rows are 20 apart, and time is in seconds"),
+        (CSV.partition("\n")[0], "log.csv: log has 0 rows; two are the least"),
         (CSV.replace("0.10", "").replace("0.11", ""), "fewer than two rows with a position and a command"),
     ],
 )
@@ -128,6 +129,13 @@ def test_npz_that_lacks_an_array_or_would_unpickle(tmp_path):
     np.savez(tmp_path / "b.npz", time=np.array([{}], dtype=object))
     with pytest.raises(LogError, match=r"b\.npz: Object arrays cannot be loaded"):
         read(tmp_path / "b.npz")
+
+
+def test_a_dataset_without_a_description_says_so(tmp_path):
+    (tmp_path / "meta").mkdir()
+    (tmp_path / "meta/info.json").write_text("{")
+    with pytest.raises(LogError, match=r"info\.json: no description of a dataset"):
+        read(tmp_path)
 
 
 def test_folders_and_what_cannot_be_read(tmp_path):

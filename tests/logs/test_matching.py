@@ -78,6 +78,13 @@ def test_a_late_or_weak_joint_is_no_reversed_one(lag):
     assert check(with_column(log, "position", "pan", lambda x: 0.4 * x), JOINTS) == []
 
 
+def test_joints_that_do_not_move_and_velocities_that_are_not_there_say_nothing():
+    log = motion()
+    still = with_column(log, "position", "pan", lambda x: 0 * x)
+    log = with_column(still, "velocity", "lift", lambda x: x * np.nan)
+    assert check(with_column(log, "velocity", "jaw", lambda x: np.where(x > 0, x, np.nan)), JOINTS) == []
+
+
 def test_gaps_are_counted_and_placed():
     log = motion()
     keep = np.ones(len(log), dtype=bool)

@@ -128,6 +128,15 @@ def test_a_log_of_some_joints_leaves_the_others_at_rest():
     )
 
 
+def test_channels_of_a_log_of_some_joints_are_those_of_the_environment():
+    made = program(coarse={"type": "quantization", "set": [0, 1.0], "channels": [3]})
+    log, v = asked(), domain(made, coarse=0.25)
+    part = replace(log, joints=JOINTS[2:4], position=log.position[:, 2:4], command=log.command[:, 2:4])
+    fine = Player(made, made.nominal, slice(0, 6), 15, threads=1).play(part)[0]
+    seen = Player(made, v, slice(0, 6), 15, threads=1).play(part)[0]
+    np.testing.assert_array_equal(seen, np.stack([fine[:, 0], np.rint(fine[:, 1] / 0.25) * 0.25], axis=1))
+
+
 def test_a_joint_without_a_servo_takes_no_commands():
     log = replace(asked(), joints=("thigh_joint",), position=np.zeros((60, 1)), command=np.zeros((60, 1)))
     made = program_on("Hopper-v5")

@@ -1,5 +1,7 @@
 """Every format gives the same log, and every mistake in one its own message."""
 
+import sys
+
 import numpy as np
 import pytest
 
@@ -120,6 +122,18 @@ def test_missing_cells_are_nothing_measured_and_commands_that_hold(tmp_path):
         True,
         True,
     ]
+
+
+@pytest.mark.parametrize(("module", "extra"), [("pyarrow", "lerobot"), ("mcap_ros2.decoder", "mcap")])
+def test_what_an_optional_format_needs_is_said(tmp_path, monkeypatch, module, extra):
+    path = (
+        lerobot(tmp_path / "set", [motion()])
+        if extra == "lerobot"
+        else mcap(tmp_path / "a.mcap", motion(n=5))
+    )
+    monkeypatch.setitem(sys.modules, module, None)
+    with pytest.raises(LogError, match=rf"pip install 'sim2real\[{extra}\]'"):
+        read(path)
 
 
 def test_npz_that_lacks_an_array_or_would_unpickle(tmp_path):

@@ -140,6 +140,58 @@ def inspect(
 
 
 @app.command()
+def replay(
+    spec: Spec,
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOGS...", help="Logs, datasets, or folders of them.")
+    ],
+    domain: Annotated[str, typer.Option(help="nominal, or a target of the spec.")] = "nominal",
+    units: Annotated[
+        list[str] | None,
+        typer.Option(metavar="[KEY=]UNIT", help="rad, deg, m100_100 or 0_100; KEY is a joint or column."),
+    ] = None,
+    reverse: Annotated[
+        list[str] | None, typer.Option(metavar="JOINT", help="It counts the other way.")
+    ] = None,
+    rename: Annotated[
+        list[str] | None, typer.Option(metavar="LOGGED=JOINT", help="Its name in the model.")
+    ] = None,
+    topic: Annotated[list[str] | None, typer.Option(metavar="state|command=TOPIC", help="Of a bag.")] = None,
+    seconds: Annotated[str, typer.Option(metavar="FROM:TO", help="Only this part of each log.")] = "0:",
+    plot: Annotated[Path | None, typer.Option(help="Draw measured and simulated joints (.png).")] = None,
+    video: Annotated[
+        Path | None, typer.Option(help="Film the worst motion, beside what was measured.")
+    ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print everything as JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Drive a spec's model by the commands of real logs, and compare it with what was measured."""
+    with _errors():
+        from sim2real.progress import Progress
+        from sim2real.replay import Request, reading, span
+        from sim2real.replay import replay as replay_logs
+        from sim2real.session import CATALOG
+        from sim2real.spec import load
+
+        told = reading(units or (), reverse or (), rename or (), topic or ())
+        request = Request(tuple(logs), domain, told, span(seconds))
+        bundle = load(spec, CATALOG, tuple(set_ or ()))
+        with Progress() as progress:
+            result = replay_logs(bundle, request, progress)
+            if plot is not None:
+                from sim2real.replay.plot import plot as draw
+
+                draw(result, plot)
+            if video is not None:
+                from sim2real.replay.video import record as film
+
+                film(bundle, result, video, progress)
+        typer.echo(json.dumps(result.document()) if json_ else result.table())
+
+
+@app.command()
 def report(run: RunFolder) -> None:
     """Write one self-contained HTML file about an evaluated run."""
     with _errors():

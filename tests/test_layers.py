@@ -23,6 +23,12 @@ MAY_IMPORT = {
         "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.runs", "sim2real.spec",
         "sim2real.transfer",
     },
+    "sim2real/logs": {"randomizers", "sim2real.logs", "sim2real.runs"},
+    "sim2real/replay": {
+        "randomizers", "sim2real.envs", "sim2real.film", "sim2real.logs", "sim2real.progress",
+        "sim2real.replay", "sim2real.runs", "sim2real.spec", "sim2real.worlds",
+    },
+    "sim2real/film": {"sim2real.runs"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
     "sim2real/rollout": {"sim2real.agents", "sim2real.envs"},
@@ -40,14 +46,15 @@ MAY_IMPORT = {
         "sim2real.worlds",
     },
     "sim2real/evaluation": {
-        "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.progress",
-        "sim2real.inspection", "sim2real.rollout", "sim2real.runs", "sim2real.session", "sim2real.spec",
-        "sim2real.train", "sim2real.transfer",
+        "randomizers", "sim2real.agents", "sim2real.envs", "sim2real.evaluation", "sim2real.film",
+        "sim2real.inspection", "sim2real.progress", "sim2real.rollout", "sim2real.runs", "sim2real.session",
+        "sim2real.spec", "sim2real.train", "sim2real.transfer",
     },
     "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs", "sim2real.transfer"},
     "sim2real/cli": {
         "sim2real.catalog", "sim2real.evaluation", "sim2real.inspection", "sim2real.progress",
-        "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.train", "sim2real.worlds",
+        "sim2real.replay", "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.train",
+        "sim2real.worlds",
     },
 }  # fmt: skip
 
@@ -56,6 +63,7 @@ FOREIGN = {
     "randomizers": {"torch", "gymnasium"},
     "sim2real/spec": {"torch", "gymnasium"},
     "sim2real/worlds": {"torch", "gymnasium"},
+    "sim2real/logs": {"torch", "gymnasium", "mujoco"},
     "sim2real/agents": {"mujoco"},
     "sim2real/transfer": {"mujoco"},
 }

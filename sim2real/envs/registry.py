@@ -45,6 +45,7 @@ NATIVE = (
     "PlanarArm-v0",
     "PointNavigation-v0",
     "PointWind-v0",
+    "SO101Reach-v0",
 )
 
 TIME_LIMIT = "max_episode_steps"

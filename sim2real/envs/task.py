@@ -148,6 +148,9 @@ class Task(ABC):
     proprioception: ClassVar[slice | None] = None
     """Columns of the observation that are about the robot alone, whatever the task; None if it says none."""
 
+    encoders: ClassVar[slice | None] = None
+    """Columns of the observation that are joint positions, in the model's order; None if it says none."""
+
     def sizes(self, model: mujoco.MjModel) -> tuple[int, int]:
         """Return how many numbers an observation, without goals, and an action have."""
         space, actions = self.spaces(model)

@@ -3,10 +3,8 @@
 from pathlib import Path
 from typing import Any
 
-import imageio.v2 as imageio
 import numpy as np
-from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 
 from sim2real.agents import Agent
 from sim2real.agents.base import Remembers
@@ -14,17 +12,12 @@ from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import TaskVectorEnv
 from sim2real.evaluation.suites import choose
+from sim2real.film import FASTEST, Frame, captioned, film, refuse_other_kinds
 from sim2real.progress import Progress
-from sim2real.runs import Run, RunError
+from sim2real.runs import Run
 from sim2real.session import reload, trained_agent
 from sim2real.spec import Bundle, Domain, domain
 from sim2real.transfer.registry import wanted
-
-Frame = NDArray[np.uint8]
-_FASTEST = 50.0
-"""Frames per second that players show without dropping any."""
-_BAND = 64
-"""Height of the caption above each picture [pixel]."""
 
 
 def worst_target(results: dict[str, Any]) -> str:
@@ -54,8 +47,7 @@ def record(
         RunError: If the run, the target or the file's kind does not serve.
         RenderingUnavailableError: If there is no OpenGL.
     """
-    if out.suffix not in (".mp4", ".gif"):
-        raise RunError(f"{out}: a video is .mp4 or .gif")
+    refuse_other_kinds(out)
     bundle = reload(run)
     found = choose(bundle, None if target is None else [target])
     chosen = found[target] if target else next(iter(found.values()))
@@ -73,12 +65,10 @@ def record(
 
 def _write(panels: "list[_Panel]", out: Path, seconds: float, progress: Progress) -> None:
     fps = panels[0].fps
-    stride = max(1, int(np.ceil(fps / _FASTEST)))
+    stride = max(1, int(np.ceil(fps / FASTEST)))
     frames = int(seconds * fps) // stride
     progress.begin("video", frames)
-    out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = out.with_name(f".{out.stem}.tmp{out.suffix}")
-    with _writer(temporary, fps / stride) as writer:
+    with film(out, fps / stride) as writer:
         for number in range(1, frames + 1):
             writer.append_data(np.concatenate([panel.frame() for panel in panels], axis=1))
             progress.move("video", number)
@@ -86,14 +76,7 @@ def _write(panels: "list[_Panel]", out: Path, seconds: float, progress: Progress
                 break
             for panel in panels:
                 panel.advance(stride)
-    temporary.replace(out)
     progress.end("video")
-
-
-def _writer(path: Path, fps: float) -> Any:
-    if path.suffix == ".gif":
-        return imageio.get_writer(path, duration=1000 / fps, loop=0)
-    return imageio.get_writer(path, fps=fps, codec="libx264", quality=7, macro_block_size=2)
 
 
 class _Panel:
@@ -133,18 +116,8 @@ class _Panel:
         """Return the picture with its caption."""
         if self.running:
             self._picture = self._look()
-        band = Image.new("RGB", (self.size[0], _BAND), (24, 26, 32))
-        draw = ImageDraw.Draw(band)
-        lines = (
-            (self.title, 20, (255, 255, 255)),
-            (self.values, 13, (255, 206, 120)),
-            (f"step {self.step}   return {self.total:.1f}{self.outcome}", 13, (170, 200, 255)),
-        )
-        top = 3
-        for text, height, colour in lines:
-            draw.text((10, top), text, colour, ImageFont.load_default(height))
-            top += height + 3
-        return np.concatenate([np.asarray(band), self._picture])
+        score = f"step {self.step}   return {self.total:.1f}{self.outcome}"
+        return captioned(self._picture, (self.title, self.values, score))
 
     def _look(self) -> Frame:
         width, height = self.size

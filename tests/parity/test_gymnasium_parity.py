@@ -14,7 +14,7 @@ from sim2real.envs.vector import TaskVectorEnv  # noqa: F401  (keeps MuJoCo from
 gym.register_envs(gymnasium_robotics)
 patch_gymnasium_robotics()
 
-OWN = {name for name in NATIVE if name.startswith(("Point", "Planar"))}
+OWN = {name for name in NATIVE if name.startswith(("Point", "Planar", "SO101"))}
 each_task = pytest.mark.parametrize("name", [name for name in NATIVE if name not in OWN])
 each_fetch = pytest.mark.parametrize("name", [name for name in NATIVE if "Fetch" in name])
 quiet = pytest.mark.filterwarnings("ignore:.*settotalmass", "ignore:.*is out of date", "ignore:.*Deprecat")

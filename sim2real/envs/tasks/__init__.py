@@ -16,6 +16,7 @@ from sim2real.envs.tasks.pendulum import InvertedDoublePendulum, InvertedPendulu
 from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
 from sim2real.envs.tasks.reacher import Reacher
+from sim2real.envs.tasks.so101 import SO101Reach
 from sim2real.envs.tasks.wind import PointWind
 
 TASKS: dict[str, type[Task]] = {
@@ -40,6 +41,7 @@ TASKS: dict[str, type[Task]] = {
     "PlanarArm-v0": PlanarArm,
     "PointNavigation-v0": PointNavigation,
     "PointWind-v0": PointWind,
+    "SO101Reach-v0": SO101Reach,
 }
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "PointWind",
     "Pusher",
     "Reacher",
+    "SO101Reach",
     "Swimmer",
     "Walker2d",
 ]

@@ -92,11 +92,17 @@ class Dynamics(nn.Module):
             inputs: Normalized observation, context and action in [-1, 1], `(n, obs + context + act)`, or each
                 network's own `(members, n, ...)`.
         """
+        mean, raw, end = self._outputs(inputs)
+        return Forecast(mean, self._bounded(raw), end)
+
+    def _outputs(self, inputs: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         width = self.obs + 1
         mean, raw, end = self.head(self.body(inputs)).split([width, width, 1], -1)
+        return mean, raw, end[..., 0]
+
+    def _bounded(self, raw: Tensor) -> Tensor:
         log_var = self.log_var_max - nn.functional.softplus(self.log_var_max - raw)
-        log_var = self.log_var_min + nn.functional.softplus(log_var - self.log_var_min)
-        return Forecast(mean, log_var, end[..., 0])
+        return self.log_var_min + nn.functional.softplus(log_var - self.log_var_min)
 
     def imagine(self, inputs: Tensor, unit: Tensor, noise: Tensor | None = None) -> Imagined:
         """Take an imagined step with each network.
@@ -106,10 +112,10 @@ class Dynamics(nn.Module):
             unit: What one normalized unit of each entry of an observation is `(obs,)`.
             noise: Standard normal `(members, n or 1, obs + 1)`; by default the mean is what happens.
         """
-        mean, log_var, end = self(inputs)
-        drawn = self.scale.invert(
-            mean if noise is None else torch.addcmul(mean, torch.exp(0.5 * log_var), noise)
-        )
+        drawn, raw, end = self._outputs(inputs)
+        if noise is not None:
+            drawn = torch.addcmul(drawn, torch.exp(0.5 * self._bounded(raw)), noise)
+        drawn = self.scale.invert(drawn)
         state = inputs[..., : self.obs] + drawn[..., : self.obs] / unit
         return Imagined(state, drawn[..., self.obs], torch.sigmoid(-end))
 

@@ -16,6 +16,7 @@ from reproductions.finetune import finetune
 from reproductions.goals import goals
 from reproductions.gradient import gradient
 from reproductions.lines import lines
+from reproductions.models import models
 from reproductions.modular import modular
 from reproductions.recurrent import recurrent
 from reproductions.sac import sac
@@ -34,6 +35,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "modular": modular,
     "gradient": gradient,
     "recurrent": recurrent,
+    "models": models,
 }
 
 

@@ -1,10 +1,10 @@
 """PETS (Chua et al. 2018, arXiv 1805.12114): plans with a probabilistic ensemble of models it has learned.
 
 Each network of the ensemble carries one imagined world through the whole plan (TS∞). What differs from the
-paper: the model also says the reward and whether the task ends, where the paper is given both; a value that
-is learned by temporal differences stands for all that comes after the plan, without which no plan of a task
-that pays for mere survival is better than another; every plan begins anew, so that an action depends on the
-observation alone; and the model learns from every step, not from every episode.
+paper: the model also says the reward and whether the task ends, where the paper is given both; a value stands
+for all that comes after the plan (as in Lowrey et al. 2019, arXiv 1811.01848), without which no plan of a
+task that pays for mere survival is better than another; every plan begins anew, so that an action depends on
+the observation alone; and the model learns from every step, not from every episode.
 """
 
 from __future__ import annotations
@@ -40,6 +40,9 @@ class PETSConfig(ModelConfig, OffPolicyConfig):
 
     value_hidden: Widths = Field((64, 64), description="Widths of the hidden layers of the terminal value.")
     value_lr: float = Field(1e-3, gt=0, description="Adam step size of the terminal value.")
+    value_actions: int = Field(
+        4, ge=0, description="Imagined actions, for each that was taken, of which a value is the best one's."
+    )
     tau: float = Field(0.02, gt=0, le=1, description="Step of the terminal value's target per update.")
     horizon: PositiveInt = Field(12, description="Environment steps that are planned ahead.")
     candidates: PositiveInt = Field(
@@ -60,7 +63,7 @@ class PETSConfig(ModelConfig, OffPolicyConfig):
         200, ge=0, description="Environment steps with uniformly random actions before learning."
     )
     updates_per_step: float = Field(
-        4.0, ge=0, description="Gradient updates per environment step; N worlds take N of them."
+        2.0, ge=0, description="Gradient updates per environment step; N worlds take N of them."
     )
     n_step: PositiveInt = Field(1, le=1, description="Always 1: a model says what one step does.")
     her: Literal["auto"] | bool = Field(False, description="Always off: a plan is made for any goal.")
@@ -188,7 +191,14 @@ class PETS(OffPolicy):
         return first.clamp(-1.0, 1.0)
 
     @torch.no_grad()
-    def returns(self, state: Tensor, context: Tensor, plans: Tensor, luck: Tensor | None = None) -> Tensor:
+    def returns(
+        self,
+        state: Tensor,
+        context: Tensor,
+        plans: Tensor,
+        luck: Tensor | None = None,
+        value: nn.Module | None = None,
+    ) -> Tensor:
         """Return what the ensemble expects of plans `(n, k)`, and of all that comes after them.
 
         Each network imagines a world of its own. A reward counts as much as the task is likely to go on.
@@ -198,6 +208,7 @@ class PETS(OffPolicy):
             context: `(n, c)`.
             plans: Actions in [-1, 1], `(n, k, horizon, act)`.
             luck: Standard normal `(horizon, members, 1, obs + 1)`, the same for all plans.
+            value: Of states behind a plan; by default the one that is learned.
         """
         n, k = plans.shape[:2]
         dynamics, unit, members = self.actor.dynamics, self._unit, self.config.members
@@ -212,7 +223,8 @@ class PETS(OffPolicy):
                 reward = self._given(before, action, state)
             total += weight * reward
             weight = weight * survival * self.config.gamma
-        after = self.value(torch.cat((state, context), -1).flatten(0, 1), plans.new_zeros(members * n * k, 0))
+        ends = torch.cat((state, context), -1).flatten(0, 1)
+        after = (value or self.value)(ends, ends[:, :0])
         return (total + weight * after.mean(0).view_as(weight)).mean(0).view(n, k)
 
     @property
@@ -266,20 +278,28 @@ class PETS(OffPolicy):
         return rows.unflatten(0, (self.config.members, -1))
 
     def _update_value(self, batch: Batch) -> None:
-        """Step down the squared Bellman error of what acting as until now is worth (Sutton 1988)."""
-        with torch.no_grad():
-            reward = batch.reward
-            if self._reward is not None:
-                seen = batch.obs[:, self.plain], batch.action, batch.next_obs[:, self.plain]
-                reward = self._given(*seen)
-            obs, after = (self._judged(one) for one in (batch.obs, batch.next_obs))
-            none = obs.new_zeros(len(obs), 0)
-            target = reward + batch.discount * self.value_target(after, none).mean(0)
-        values = self.value(obs, none)
+        """Step down the squared error of what acting best from here on is worth (fitted value iteration)."""
+        target = self._backup(batch)
+        obs = self._judged(batch.obs)
+        values = self.value(obs, obs[:, :0])
         loss = (values - target).square().mean(-1).sum()
         self._optimizers["value"].descend(loss)
         self._target_vector.lerp_(self._optimizers["value"].vector.detach(), self.config.tau)
         self._note(value_loss=loss, value_mean=values.mean())
+
+    @torch.no_grad()
+    def _backup(self, batch: Batch) -> Tensor:
+        """Return what the action that was taken is worth `(n,)`, or a better one that is imagined."""
+        reward, after = batch.reward, self._judged(batch.next_obs)
+        if self._reward is not None:
+            seen = batch.obs[:, self.plain], batch.action, batch.next_obs[:, self.plain]
+            reward = self._given(*seen)
+        taken = reward + batch.discount * self.value_target(after, after[:, :0]).mean(0)
+        shape = len(taken), self.config.value_actions, 1, self.action_space.shape[0]
+        plans = torch.empty(shape).uniform_(-1.0, 1.0, generator=self._generator)
+        state, context = batch.obs[:, self.plain], self.actor.context(batch.obs)
+        others = self.returns(state, context, plans, value=self.value_target)
+        return torch.cat((taken[:, None], others), 1).amax(1)
 
     def _judged(self, features: Tensor) -> Tensor:
         return torch.cat((features[:, self.plain], self.actor.context(features)), 1)

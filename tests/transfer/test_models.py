@@ -171,12 +171,23 @@ def test_a_given_reward_is_asked_in_the_units_of_the_environment():
 
 def test_the_value_learns_what_is_to_come():
     """One state that pays 1 and goes on for ever is worth 1 / (1 - gamma)."""
-    agent = agent_of("pets", gamma=0.5, updates_per_step=10, value_lr=1e-2, tau=0.1)
+    agent = agent_of("pets", gamma=0.5, updates_per_step=10, value_lr=1e-2, tau=0.1, value_actions=0)
     no, obs = np.zeros(2, bool), np.zeros((2, 2))
     for _ in range(10):
         agent.observe(Transitions(obs, np.zeros((2, 1), np.float32), np.ones(2), obs, no, no, no, ~no, no))
     agent.update()
     assert agent.value(torch.zeros(1, 2), torch.zeros(1, 0)).mean().item() == pytest.approx(2.0, abs=0.1)
+
+
+def test_a_value_is_that_of_the_action_taken_or_of_a_better_one_that_is_imagined():
+    agent = fed(agent_of("pets", gamma=0.5, value_actions=50))
+    agent.actor.dynamics = Steady()
+    agent.value_target = lambda features, none: torch.zeros(2, len(features))
+    batch = next(agent._batches(agent.replay, 1))
+    backup, real = agent._backup(batch), batch.reward
+    assert (backup >= real).all() and torch.equal(backup[real > 1.0], real[real > 1.0])
+    # The best of 50 uniform actions, which pay what they are, is nearly 1.
+    assert ((backup[real < 0.4] > 0.4) & (backup[real < 0.4] <= 1.0)).all()
 
 
 def test_partial_adaptation_moves_only_what_it_names():

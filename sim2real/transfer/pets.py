@@ -320,14 +320,14 @@ class PETS(OffPolicy):
                 state[name] = self.networks[name].state_dict()
             state["optimizers"]["value"] = self._optimizers["value"].state_dict()
 
-    def rewarded(self, reward: str, updates: int = 2_000) -> Self:
+    def rewarded(self, reward: str, updates: int = 6_000) -> Self:
         """Return a copy that plans for another reward, without a new sample: its model stays as it is.
 
         Its value is learned anew, from what it remembers.
 
         Args:
             reward: See `PETSConfig.reward`.
-            updates: Of the value.
+            updates: Of the value, in fives or however many networks there are.
 
         Raises:
             ValueError: If there is no such function, or nothing is remembered.
@@ -335,6 +335,8 @@ class PETS(OffPolicy):
         if self.replay is None:
             raise ValueError("a value for another reward is learned from what was experienced: nothing was")
         twin = self.clone({"reward": reward})
-        for batch in twin._batches(self.replay, updates):
-            twin._update_value(batch)
+        members = self.config.members
+        for batch in twin._batches(self.replay, -(-updates // members)):
+            for share in batch.split(self.config.batch_size // members):
+                twin._update_value(share)
         return twin

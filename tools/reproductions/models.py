@@ -107,27 +107,24 @@ def other_reward(run: "Run") -> Cells:
 
 
 def errors(run: "Run") -> Cells:
-    """Return a model's one-step errors on held-out domains, and the return there and on the source."""
+    """Return a model's one-step errors on held-out domains, all together, and the return on the source."""
+    import torch
+
     from sim2real.envs.domains import fixed
     from sim2real.session import reload, trained_agent
 
     bundle, agent = reload(run), trained_agent(run)[0]
     row = row_of(run, CONTEXTS)
-    found: Cells = {(row, "return, source"): scored(bundle, agent)}
-    kinds: dict[str, list[float]] = {"squared error": [], "NLL": []}
-    for target in bundle.targets.values():
-        likelihood, squared = one_step(bundle, agent, fixed(target.v))
-        kinds["squared error"].append(squared)
-        kinds["NLL"].append(likelihood)
-    return found | {(row, kind): float(np.mean(values)) for kind, values in kinds.items()}
+    moves = [random_moves(bundle, agent, fixed(target.v)) for target in bundle.targets.values()]
+    inputs, truth = (torch.cat(parts) for parts in zip(*moves, strict=True))
+    with torch.no_grad():
+        likelihood, squared = compared(agent.actor.dynamics, inputs, truth)
+    found = {"squared error": squared, "NLL": likelihood, "return, source": scored(bundle, agent)}
+    return {(row, column): value for column, value in found.items()}
 
 
-def one_step(bundle: Any, agent: Any, domains: Any) -> tuple[float, float]:
-    """Return mean negative log-likelihood and squared error of what a model predicts of random moves.
-
-    The ensemble's prediction is the mean of its networks'. Changes are in units of their deviation in the
-    data itself, which is the same for all models; the reward, which is known, is left out.
-    """
+def random_moves(bundle: Any, agent: Any, domains: Any) -> tuple[Any, Any]:
+    """Return what a model is told of random moves (n, inputs), and the changes they made (n, obs)."""
     import torch
 
     from sim2real.agents import Collector, RandomAgent
@@ -135,27 +132,25 @@ def one_step(bundle: Any, agent: Any, domains: Any) -> tuple[float, float]:
 
     env = worlds(bundle, STEPS_WORLDS, domains, 1)
     collector, random = Collector(env, STEPS_SEED), RandomAgent(agent.action_space, STEPS_SEED)
-    inputs, truths = [], []
-    model = agent.actor
+    inputs, truths, model = [], [], agent.actor
     for _ in range(STEPS):
         step = collector.step(random.act(collector.obs))
         obs, after = agent.layout.flatten(step.obs), agent.layout.flatten(step.next_obs)
-        features = model.normalizer(obs)
-        parts = (
-            features[:, agent.plain],
-            model.context(features),
-            model.from_bounds(torch.tensor(step.action)),
-        )
+        features, action = model.normalizer(obs), model.from_bounds(torch.as_tensor(step.action))
         keep = torch.from_numpy(step.usable)
-        inputs.append(torch.cat(parts, 1)[keep])
+        with torch.no_grad():
+            inputs.append(torch.cat((features[:, agent.plain], model.context(features), action), 1)[keep])
         truths.append((after - obs)[:, agent.plain][keep])
     env.close()
-    with torch.no_grad():
-        return compared(model.dynamics, torch.cat(inputs), torch.cat(truths))
+    return torch.cat(inputs), torch.cat(truths)
 
 
 def compared(dynamics: Any, inputs: Any, truth: Any) -> tuple[float, float]:
-    """Return mean negative log-likelihood and squared error of changes `(n, obs)`; see `one_step`."""
+    """Return mean negative log-likelihood and squared error of what a model predicts of changes (n, obs).
+
+    The ensemble's prediction is that of its networks' mixture. Changes are in units of their deviation in the
+    data itself, which is the same for all models; the reward, which is known, is left out.
+    """
     import torch
 
     mean, log_var, _ = dynamics(inputs)

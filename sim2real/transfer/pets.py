@@ -41,7 +41,10 @@ class PETSConfig(ModelConfig, OffPolicyConfig):
     value_hidden: Widths = Field((64, 64), description="Widths of the hidden layers of the terminal value.")
     value_lr: float = Field(1e-3, gt=0, description="Adam step size of the terminal value.")
     value_actions: int = Field(
-        4, ge=0, description="Imagined actions, for each that was taken, of which a value is the best one's."
+        0,
+        ge=0,
+        description="Imagined actions beside each that was taken, of which the best counts for the value; "
+        "without any it is that of acting as until now.",
     )
     tau: float = Field(0.02, gt=0, le=1, description="Step of the terminal value's target per update.")
     horizon: PositiveInt = Field(12, description="Environment steps that are planned ahead.")
@@ -278,7 +281,7 @@ class PETS(OffPolicy):
         return rows.unflatten(0, (self.config.members, -1))
 
     def _update_value(self, batch: Batch) -> None:
-        """Step down the squared error of what acting best from here on is worth (fitted value iteration)."""
+        """Step down the squared error of what a state is worth: temporal differences (Sutton 1988)."""
         target = self._backup(batch)
         obs = self._judged(batch.obs)
         values = self.value(obs, obs[:, :0])

@@ -36,7 +36,8 @@ train:
   agent: {{learning_starts: 40, model_hidden: [16, 16], {own}}}
 evaluate: {{episodes: 2, shots: [0, 1]}}
 """
-PLANNING = "batch_size: 160, updates_per_step: 0.25, horizon: 3, candidates: 8, elites: 2, iterations: 2"
+PLANNED = "horizon: 3, candidates: 8, elites: 2, iterations: 2"
+PLANNING = f"batch_size: 160, updates_per_step: 0.25, value_actions: 2, {PLANNED}"
 OWN = {
     "pets": PLANNING,
     "cadm": f"{PLANNING}, history: 3",
@@ -171,7 +172,7 @@ def test_a_given_reward_is_asked_in_the_units_of_the_environment():
 
 def test_the_value_learns_what_is_to_come():
     """One state that pays 1 and goes on for ever is worth 1 / (1 - gamma)."""
-    agent = agent_of("pets", gamma=0.5, updates_per_step=10, value_lr=1e-2, tau=0.1, value_actions=0)
+    agent = agent_of("pets", gamma=0.5, updates_per_step=10, value_lr=1e-2, tau=0.1)
     no, obs = np.zeros(2, bool), np.zeros((2, 2))
     for _ in range(10):
         agent.observe(Transitions(obs, np.zeros((2, 1), np.float32), np.ones(2), obs, no, no, no, ~no, no))

@@ -298,6 +298,8 @@ class PETS(OffPolicy):
             seen = batch.obs[:, self.plain], batch.action, batch.next_obs[:, self.plain]
             reward = self._given(*seen)
         taken = reward + batch.discount * self.value_target(after, after[:, :0]).mean(0)
+        if not self.config.value_actions:
+            return taken
         shape = len(taken), self.config.value_actions, 1, self.action_space.shape[0]
         plans = torch.empty(shape).uniform_(-1.0, 1.0, generator=self._generator)
         state, context = batch.obs[:, self.plain], self.actor.context(batch.obs)

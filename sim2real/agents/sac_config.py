@@ -15,10 +15,6 @@ class OffPolicyConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    actor_hidden: Widths = Field((256, 256), description="Widths of the actor's hidden layers.")
-    critic_hidden: Widths = Field((256, 256), description="Widths of each critic's hidden layers.")
-    actor_lr: float = Field(3e-4, gt=0, description="Adam step size of the actor.")
-    critic_lr: float = Field(1e-3, gt=0, description="Adam step size of the critics.")
     gamma: float = Field(0.99, ge=0, lt=1, description="Discount of one environment step.")
     n_step: PositiveInt = Field(
         1, description="Transitions whose rewards are summed before a critic is asked for the rest."
@@ -50,7 +46,16 @@ class OffPolicyConfig(BaseModel):
     )
 
 
-class ActorCriticConfig(OffPolicyConfig):
+class NetworksConfig(OffPolicyConfig):
+    """What every learner with an actor and critics has besides."""
+
+    actor_hidden: Widths = Field((256, 256), description="Widths of the actor's hidden layers.")
+    critic_hidden: Widths = Field((256, 256), description="Widths of each critic's hidden layers.")
+    actor_lr: float = Field(3e-4, gt=0, description="Adam step size of the actor.")
+    critic_lr: float = Field(1e-3, gt=0, description="Adam step size of the critics.")
+
+
+class ActorCriticConfig(NetworksConfig):
     """What every maximum-entropy actor-critic has besides."""
 
     alpha_lr: float = Field(1e-3, gt=0, description="Adam step size of the log temperature.")
@@ -125,7 +130,7 @@ class CrossQConfig(ManyWorldsConfig):
     )
 
 
-class SoftQConfig(OffPolicyConfig):
+class SoftQConfig(NetworksConfig):
     """Soft Q-learning (Haarnoja et al. 2017): an energy-based policy, which takes all good ways at once."""
 
     temperature: float = Field(0.1, gt=0, description="Weight of the entropy, in units of reward.")

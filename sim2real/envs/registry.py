@@ -122,8 +122,12 @@ def own_task(name: str) -> type[Task] | None:
     return found if isinstance(found, type) and issubclass(found, Task) else None
 
 
-def load_class(name: str) -> Any:
+def load_class(name: str, what: str = "environment") -> Any:
     """Import what `package.module:Class` names; modules are also looked for in the working directory.
+
+    Args:
+        name: Of a module and something in it.
+        what: It is, for messages.
 
     Raises:
         ValueError: If there is no such module or class.
@@ -136,9 +140,9 @@ def load_class(name: str) -> Any:
     try:
         return getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
-        raise ValueError(f"environment '{name}' cannot be loaded: {error}") from None
+        raise ValueError(f"{what} '{name}' cannot be loaded: {error}") from None
     except (Exception, SystemExit) as error:  # whatever else a module does while it is imported
-        raise ValueError(f"environment '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
+        raise ValueError(f"{what} '{name}' cannot be loaded: {type(error).__name__}: {error}") from error
 
 
 def nominal_model(name: str, options: Mapping[str, Any] | None = None) -> mujoco.MjModel:

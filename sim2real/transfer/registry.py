@@ -15,11 +15,14 @@ from sim2real.envs.registry import is_native
 from sim2real.envs.wants import NOTHING, Wants
 from sim2real.spec import Bundle, Problem, Program, Spec
 from sim2real.transfer.asymmetric import Asymmetric, AsymmetricConfig
+from sim2real.transfer.cadm import CaDM, CaDMConfig
 from sim2real.transfer.distillation import Distillation, DistillationConfig, Load
 from sim2real.transfer.history_sac import HistorySAC, HistorySACConfig
 from sim2real.transfer.maml import MAML, MAMLConfig
+from sim2real.transfer.mbpo import MBPO, MBPOConfig
 from sim2real.transfer.modular import Modular, ModularConfig, check_modular
 from sim2real.transfer.online import OnlineDistillation, OnlineDistillationConfig
+from sim2real.transfer.pets import PETS, PETSConfig
 from sim2real.transfer.recurrent_sac import RecurrentSAC, RecurrentSACConfig
 from sim2real.transfer.reptile import Reptile, ReptileConfig
 from sim2real.transfer.rl2 import RL2, RL2Config
@@ -82,6 +85,9 @@ METHODS: dict[str, Method] = {
     "history_sac": _alone(HistorySAC, HistorySACConfig),
     "recurrent_sac": _alone(RecurrentSAC, RecurrentSACConfig),
     "rl2": _alone(RL2, RL2Config),
+    "pets": _alone(PETS, PETSConfig),
+    "cadm": _alone(CaDM, CaDMConfig),
+    "mbpo": _alone(MBPO, MBPOConfig),
 }
 
 

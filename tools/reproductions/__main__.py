@@ -17,6 +17,7 @@ from reproductions.finetune import finetune
 from reproductions.goals import goals
 from reproductions.gradient import gradient
 from reproductions.lines import lines
+from reproductions.models import models
 from reproductions.modular import modular
 from reproductions.recurrent import recurrent
 from reproductions.sac import sac
@@ -35,6 +36,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "modular": modular,
     "gradient": gradient,
     "recurrent": recurrent,
+    "models": models,
     "all-methods": all_methods,
 }
 

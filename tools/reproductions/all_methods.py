@@ -40,6 +40,9 @@ META = {"steps": 2_000_000, "num_envs": 160, "checkpoint_every": 400_000, "valid
 """Meta-policies are not chosen by validation: what counts is what they can become."""
 
 POLICY_GRADIENT = {"episodes": 5, "gamma": 0.97, "gae_lambda": 0.95, "initial_std": 0.3, "meta_lr": 3e-3}
+PLANS = {"steps": 5_000, "num_envs": 8, "checkpoint_every": 1_000, "validate_on": 0}
+"""Planners take few steps, each of which costs much, and would spend more on validation than on training."""
+
 METHODS: dict[str, dict[str, Any]] = {
     BLIND: {},
     FIXED: {},
@@ -78,6 +81,14 @@ METHODS: dict[str, dict[str, Any]] = {
         "agent": {"trial": 2, "returns": "episode"},
     },
     "maml": {**META, "algorithm": "maml", "agent": {**POLICY_GRADIENT, "meta_epochs": 3}},
+    "pets": {**PLANS, "algorithm": "pets"},
+    "cadm": {**PLANS, "algorithm": "cadm"},
+    "mbpo": {
+        "algorithm": "mbpo",
+        "steps": 16_000,
+        "num_envs": 16,
+        "agent": {"learning_starts": 2_000, "updates_per_step": 1.0},
+    },
     "reptile": {**META, "algorithm": "reptile", "agent": {**POLICY_GRADIENT, "inner_steps": 3}},
 }  # fmt: skip
 """What differs from the suite's own `train` section, by method."""

@@ -40,7 +40,13 @@ META = {"steps": 2_000_000, "num_envs": 160, "checkpoint_every": 400_000, "valid
 """Meta-policies are not chosen by validation: what counts is what they can become."""
 
 POLICY_GRADIENT = {"episodes": 5, "gamma": 0.97, "gae_lambda": 0.95, "initial_std": 0.3, "meta_lr": 3e-3}
-PLANS = {"steps": 5_000, "num_envs": 8, "checkpoint_every": 1_000, "validate_on": 0}
+PLANS = {
+    "steps": 5_000,
+    "num_envs": 8,
+    "checkpoint_every": 1_000,
+    "validate_on": 0,
+    "agent": {"updates_per_step": 4, "tau": 0.05},
+}
 """Planners take few steps, each of which costs much, and would spend more on validation than on training."""
 
 METHODS: dict[str, dict[str, Any]] = {

@@ -23,7 +23,9 @@ FED = ("history", "recall")
 class _Decides(Protocol):
     layout: ObservationLayout
 
-    def decide(self, raw: Tensor) -> Tensor: ...
+    def decide(self, raw: Tensor) -> Tensor:
+        """Return the best actions; see `OffPolicy.decide`."""
+        ...
 
 
 class Graph(nn.Module):

@@ -33,6 +33,9 @@ MAY_IMPORT = {
         "sim2real.agents", "sim2real.deploy", "sim2real.envs", "sim2real.export", "sim2real.replay",
         "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.transfer",
     },
+    "sim2real/simulated_robot": {
+        "sim2real.deploy", "sim2real.envs", "sim2real.replay", "sim2real.spec",
+    },
     "sim2real/film": {"sim2real.runs"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},

@@ -4,7 +4,7 @@ import signal
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,7 @@ class Safety:
         low: Least actions, beside the contract's limits.
         high: Largest actions.
         watchdog: Time a call of the robot may take [s]; five periods, but 0.1 s at least, by default.
+        reset: Time its reset may take [s].
         stale: Periods in a row without a new observation after which it ends.
         late: Deadlines missed in a row after which it ends.
     """
@@ -39,6 +40,7 @@ class Safety:
     low: float | Sequence[float] | None = None
     high: float | Sequence[float] | None = None
     watchdog: float | None = None
+    reset: float = 30.0
     stale: int = 5
     late: int = 10
 
@@ -56,9 +58,9 @@ class Loop:
 
     A robot is anything with Gymnasium's `reset` and `step`. It may have more: `observe() -> (observation,
     info)`, which is then asked at the beginning of each period, so that actions are of what is seen now;
-    `stop()`, which is its own safe stop; and `description`, a dictionary as `contract.difference` takes it. An
-    observation's `info` may hold `sequence` or `timestamp`, which change with each new one; without them one
-    that is exactly the last one counts as old.
+    `stop()`, which is its own safe stop; and `description`, a dictionary as `contract.difference` takes it.
+    An observation's `info` may hold `sequence` or `timestamp`, which change with each new one; without them
+    one that is exactly the last one counts as old.
 
     The safe stop is the robot's own if it has one, and else an action that holds every servo where it was
     last measured, and is 0 for what is no position. While observations are old the last action is repeated.
@@ -122,21 +124,21 @@ class Loop:
 
     def _begin(self, seed: int | None) -> None:
         self.policy.reset()
-        self._observation, self._info = self._watchdog.call(self.robot.reset, seed=seed)
+        self._observation, self._info = Watchdog(self.safety.reset).call(self.robot.reset, seed=seed)
         self._key: Any = None
         self._look()
+        self._key = None  # the first period may act on the same
         self._command = self._holding()
         self._start = time.perf_counter()
 
     def _move(self, steps: int) -> None:
         observes, tick = hasattr(self.robot, "observe"), 0
-        for number in range(steps):
+        for _ in range(steps):
             self._wait(self._start + tick * self.period)
             self._times.append(time.perf_counter())
             if observes:
                 self._observation, self._info = self._watchdog.call(self.robot.observe)
-            fresh = self._look() or number == 0
-            if fresh:
+            if fresh := self._look():
                 self._act()
             self._send(fresh)
             tick = self._next(tick)
@@ -225,12 +227,13 @@ class Loop:
         if held is None:
             return False, "; ".join([*why, "it was never observed, and was sent nothing"])
         try:
-            self._recorder.row(time.perf_counter() - self._start, held, None)
             self._watchdog.call(self.robot.step, held.astype(np.float32))
-            return True, "; ".join([*why, "told to hold where it was last measured"])
         except BaseException as error:
             why.append(f"it could not be told to hold ({type(error).__name__}: {error})")
-        return False, "; ".join(why)
+            return False, "; ".join(why)
+        with suppress(OSError):  # a full disk may be why it ends
+            self._recorder.row(time.perf_counter() - self._start, held, None)
+        return True, "; ".join([*why, "told to hold where it was last measured"])
 
     def _report(self, reason: Reason, says: str, stopped: bool, how: str) -> Report:
         jitter = Spread.of(np.abs(np.diff(self._times) - self.period).tolist())

@@ -82,6 +82,6 @@ def cure_on_import() -> None:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     for name, cure in CURES.items():
-        if name in sys.modules:
+        if sys.modules.get(name) is not None:
             importlib.import_module(name)
             cure()

@@ -147,7 +147,7 @@ class Server:
     """
 
     def __init__(self, arm: Arm, faults: Faults, port: int = 0, patience: float = 1.0, seed: int = 0) -> None:
-        self.arm, self.faults, self._patience = arm, faults, patience
+        self.arm, self.faults, self._usual, self._patience = arm, faults, faults, patience
         self._random, self._commands = np.random.default_rng(seed), 0
         self._selector = selectors.DefaultSelector()
         self._listening = socket.create_server(("127.0.0.1", port))
@@ -227,8 +227,7 @@ class Server:
         elif what == "reset":
             arm.reset(request.get("seed"))
             line.drives, self._heard, self._commands = True, None, 0
-            if request.get("options"):
-                self.faults = Faults(**request["options"])
+            self.faults = Faults(**options) if (options := request.get("options")) else self._usual
         elif what == "step":
             if arm.held:
                 return {"error": f"it holds ({arm.held}) until it is reset"}

@@ -36,6 +36,8 @@ def export(run: Run, path: Path) -> Contract:
         import onnxscript  # noqa: F401
     except ImportError as error:
         raise RunError(f"export needs {error.name}: pip install 'sim2real[export]'") from None
+    if not path.parent.is_dir():
+        raise RunError(f"{path}: there is no folder {path.parent}")
     agent, steps = trained_agent(run)
     graph = Graph(agent, reload(run).spec.train.algorithm)
     contract = contract_of(run, agent, graph, steps)

@@ -10,6 +10,7 @@ import signal
 import subprocess
 import sys
 import threading
+from functools import cached_property
 
 import numpy as np
 import pytest
@@ -42,7 +43,10 @@ class Peer:
         self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
         self.said = queue.Queue()
         threading.Thread(target=self._listen, daemon=True).start()
-        self.port = self.next()["port"]
+
+    @cached_property
+    def port(self):
+        return self.next()["port"]
 
     def _listen(self):
         for line in self.process.stdout:
@@ -85,18 +89,23 @@ def spec(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def peer(spec):
-    made = Peer(spec, "--patience", "1000")
+def peers(spec):
+    """Two, which start side by side: that takes longest."""
+    made = Peer(spec, "--patience", "1000"), Peer(spec, "--patience", "0.5")
     yield made
-    made.close()
+    for one in made:
+        one.close()
 
 
-@pytest.fixture(scope="module")
-def fragile(spec):
+@pytest.fixture
+def peer(peers):
+    return peers[0]
+
+
+@pytest.fixture
+def fragile(peers):
     """For tests that stop its process, and then kill it."""
-    made = Peer(spec, "--patience", "0.5")
-    yield made
-    made.close()
+    return peers[1]
 
 
 @pytest.fixture(scope="module")
@@ -207,7 +216,7 @@ def test_the_command_line_stops_when_it_is_asked_to(peer, file, tmp_path):
 
 
 def test_a_robot_that_freezes_ends_it_and_then_holds_by_itself(fragile, file):
-    """Its process stops, as a computer that hangs; when it comes back it has heard no command for too long."""
+    """Its process stops, as a computer that hangs; back again, it has heard no command for too long."""
     robot = fragile.robot()
     robot.on_step = lambda robot: robot.steps == 4 and os.kill(fragile.process.pid, signal.SIGSTOP)
     report = Loop(Policy(file), robot, Safety(watchdog=1.0, stale=10_000, late=10_000)).run(1_000)

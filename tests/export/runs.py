@@ -27,6 +27,7 @@ TABLES = {
     "soft_q": "learning_starts: 100, batch_size: 16, actor_hidden: [16], critic_hidden: [16]",
     "recurrent_sac": "actor_hidden: [16], critic_hidden: [16], units: 8, batch_size: 8, learning_starts: 100",
     "rl2": "units: 8, hidden: [16]",
+    "online_distillation": f"hidden: [16], updates: 20, settings: {{{SAC}}}",
     "maml": "hidden: [16]",
     "reptile": "hidden: [16]",
 }
@@ -34,6 +35,12 @@ TABLES = {
 
 
 def made(folder, algorithm, steps=300) -> Run:
+    """Train a little; all but `distillation`, which has a teacher, need nothing else."""
+    if algorithm == "distillation":
+        (folder / "teacher").mkdir()
+        TABLES["distillation"] = f"hidden: [16], teachers: [{made(folder / 'teacher', 'fast_sac').path}]"
     worlds = 40 if algorithm in ("maml", "reptile") else 8
     text = SPEC.format(algorithm=algorithm, steps=steps, worlds=worlds, agent=TABLES[algorithm])
+    if algorithm == "online_distillation":
+        text = text.replace("  steps", "  validate_on: 4\n  checkpoint_every: 100\n  steps")
     return trained(folder, text)

@@ -2,7 +2,9 @@
 
 import dataclasses
 import json
+from pathlib import Path
 
+import gymnasium as gym
 import numpy as np
 import onnx
 import pytest
@@ -13,12 +15,15 @@ from sim2real.cli import app
 from sim2real.deploy.contract import KEY, ContractError, from_json, to_json
 from sim2real.deploy.policy import Policy
 from sim2real.envs.context import ContextEnv
+from sim2real.envs.registry import make_task
 from sim2real.export import verify as verifying
 from sim2real.export.export import export
 from sim2real.export.graph import Graph
+from sim2real.export.robot import actions_of, entries_of, period_of
 from sim2real.export.verify import verify
 from sim2real.runs import RunError
-from sim2real.session import reload, trained_agent, training_env
+from sim2real.session import CATALOG, reload, trained_agent, training_env
+from sim2real.spec import load_text
 from tests.export.runs import made
 
 JOINTS = ("shoulder_pan", "shoulder_lift", "elbow_flex", "wrist_flex", "wrist_roll", "gripper")
@@ -154,8 +159,6 @@ def test_another_spec_is_compared_when_told(run, file, few, tmp_path):
 
 
 def test_robots(run, file, few, tmp_path):
-    from pathlib import Path
-
     assert verify(file, run, Path(ROBOT)).passed
     other = tmp_path / "other.xml"
     other.write_text((Path(ROBOT).read_text()).replace("wrist_roll", "wrist_turn"))
@@ -176,6 +179,35 @@ def test_files_that_are_none(tmp_path, file):
     onnx.save(model, tmp_path / "new.onnx")
     with pytest.raises(ContractError, match="another version"):
         Policy(tmp_path / "new.onnx")
+
+
+def described(env):
+    """The contract's parts of a task of which nothing is trained."""
+    bundle = load_text(f"env: {env}\nrandomize: {{}}\n", "here.yaml", CATALOG)
+    task = make_task(env)
+    shown, actions = task.spaces(task.compile())
+    goal = shown["desired_goal"].shape[0] if isinstance(shown, gym.spaces.Dict) else 0
+    size = task.sizes(bundle.program.model)[0] + 2 * goal
+    return entries_of(bundle, size, goal), actions_of(bundle, actions), period_of(bundle)
+
+
+def test_tasks_say_what_they_show():
+    entries, actions, period = described("Hopper-v5")
+    assert [entry.name for entry in entries[:2]] == ["position.rootz", "position.rooty"]
+    assert [entry.unit for entry in entries[:2]] == ["m", "rad"]
+    assert (entries[5].name, entries[5].unit) == ("velocity.rootx", "m/s")
+    assert {one.kind for one in actions} == {"control"}
+    assert period == pytest.approx(0.008)
+    assert len(described("Swimmer-v5")[0]) == 8
+    entries, actions, _ = described("FetchReach-v4")
+    assert entries[0].name == "obs[0]"
+    assert [entry.name for entry in entries[-6::3]] == ["achieved_goal[0]", "desired_goal[0]"]
+    assert [one.name for one in actions] == ["action[0]", "action[1]", "action[2]", "action[3]"]
+
+
+def test_no_folder_no_file(run, tmp_path):
+    code, text = call("export", run.path, "-o", tmp_path / "no" / "policy.onnx")
+    assert code == 1 and "there is no folder" in text
 
 
 @pytest.mark.parametrize(
@@ -210,9 +242,27 @@ def test_graphs_are_the_agents(tmp_path, algorithm):
 @pytest.mark.slow
 @pytest.mark.parametrize(
     "algorithm", ["fast_sac", "sac", "crossq", "asymmetric", "history_sac", "up_osi", "recurrent_sac", "rl2",
-                  "maml", "reptile"],
+                  "maml", "reptile", "distillation", "online_distillation"],
 )  # fmt: skip
 def test_every_kind_is_exported_and_verified(tmp_path, algorithm):
     run = made(tmp_path, algorithm)
     export(run, tmp_path / "policy.onnx")
     assert verify(tmp_path / "policy.onnx", run).passed
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("algorithm", ["recurrent_sac", "rl2"])
+def test_the_loop_has_the_memory_of_the_agent(tmp_path, algorithm):
+    run = made(tmp_path, algorithm)
+    export(run, tmp_path / "policy.onnx")
+    agent, _ = trained_agent(run)
+    env, policy = training_env(reload(run), "policy"), Policy(tmp_path / "policy.onnx")
+    obs, _ = env.reset(seed=0)
+    with agent.elsewhere():
+        for _ in range(6):
+            actions = agent.act(obs, deterministic=True)
+            own = policy.act(policy.flatten(obs["observation"][0]))
+            np.testing.assert_allclose(own, actions[0], rtol=0, atol=1e-5)
+            obs, reward, *_ = env.step(actions)
+            policy.done(np.asarray(actions[0], float), float(reward[0]))
+    env.close()

@@ -13,6 +13,8 @@ Floats = NDArray[np.float64]
 class Guard:
     """Keeps actions within the contract's limits, the ranges of joints, limits of your own, and a rate.
 
+    A robot that is found outside its limits is brought back at that rate.
+
     Args:
         contract: The policy's.
         rate: Fastest change of an action [its unit/s], for each or for all; None for no limit.

@@ -124,7 +124,9 @@ class Loop:
 
     def _begin(self, seed: int | None) -> None:
         self.policy.reset()
-        self._observation, self._info = Watchdog(self.safety.reset).call(self.robot.reset, seed=seed)
+        patient = Watchdog(self.safety.reset)
+        self._observation, self._info = patient.call(self.robot.reset, seed=seed)
+        patient.close()
         self._key: Any = None
         self._look()
         self._key = None  # the first period may act on the same

@@ -106,6 +106,7 @@ def test_limits():
     np.testing.assert_allclose(guard.low, [-0.5, -1.5])  # one's own, and the joint's range
     np.testing.assert_allclose(guard(np.array([5.0, -5.0]), np.array([1.0, -1.0])), [1.1, -1.5])
     assert guard.changed == {"limits": 1, "rate": 1}
+    np.testing.assert_allclose(guard(np.array([5.0, 0.0]), np.array([2.0, 0.0])), [1.9, 0.0])  # found outside
     np.testing.assert_allclose(guard(np.array([0.0, 0.0]), None), 0.0)
     for wrong in ({"rate": [1.0, 2.0, 3.0]}, {"low": 3.0}, {"rate": 0.0}):
         with pytest.raises(ContractError):

@@ -12,6 +12,7 @@ import sys
 import threading
 from functools import cached_property
 
+import gymnasium as gym
 import numpy as np
 import pytest
 
@@ -133,6 +134,18 @@ def test_a_motion_in_real_time(peer, file, tmp_path, spec):
     # The arm follows: each command is 0.05 rad ahead of where it was, and it ends well past where it began.
     np.testing.assert_allclose(motion.command[:, 0] - motion.position[:, 0], 0.05, atol=1e-6)
     assert motion.position[-1, 0] > motion.position[0, 0] + 0.1
+
+
+def test_environments_of_gymnasium_are_robots_too(file, tmp_path):
+    """Those that simulate at once: the arm is where it was told to be when the next period begins."""
+    env = gym.make("sim2real/SO101Reach-v0")
+    report = Loop(Policy(file), env, PATIENT, tmp_path / "gym.csv").run(4, seed=0)
+    env.close()
+    assert (report.reason, report.how) == ("done", "told to hold where it was last measured")
+    (motion,) = read(tmp_path / "gym.csv")
+    np.testing.assert_allclose(motion.command[:4, 0] - motion.position[:4, 0], 0.05, atol=1e-6)
+    with pytest.raises(ContractError, match="lower limits of actions"):
+        Loop(Policy(file), gym.make("sim2real/Hopper-v5"))
 
 
 def test_delays_end_in_a_stop(peer, file):

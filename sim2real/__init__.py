@@ -1,6 +1,7 @@
 """Sim-to-real transfer: one YAML file of physics in, a trained policy and an honest report out.
 
-Importing it registers the native tasks with Gymnasium as `sim2real/…`; everything heavy loads on first use.
+Importing it registers the native tasks with Gymnasium as `sim2real/…` once that is imported; everything
+heavy loads on first use.
 """
 
 import ctypes
@@ -10,7 +11,6 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from sim2real.envs.cures import cure_on_import
-from sim2real.envs.registry import register
 
 if TYPE_CHECKING:
     from sim2real.envs.make import pixels as pixels
@@ -49,7 +49,6 @@ _had = os.environ.get("MUJOCO_GL")
 _choose_opengl()
 if os.environ.get("MUJOCO_GL") != _had:
     _tell_mujoco()
-register()
 cure_on_import()
 
 

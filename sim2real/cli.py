@@ -192,6 +192,39 @@ def replay(
 
 
 @app.command()
+def export(
+    run: RunFolder,
+    out: Annotated[Path, typer.Option("-o", "--out", help="The file.")] = Path("policy.onnx"),
+) -> None:
+    """Write the trained policy as one ONNX file with a contract, for a robot."""
+    with _errors():
+        from sim2real.deploy.contract import describe
+        from sim2real.export.export import export as export_run
+
+        typer.echo(describe(export_run(_open(run), out)))
+        typer.echo(f"policy: {out}; next:\n  sim2real verify {out} {run}")
+
+
+@app.command()
+def verify(
+    policy: Annotated[Path, typer.Argument(metavar="POLICY", help="A file that export wrote.")],
+    run: RunFolder,
+    robot: Annotated[
+        Path | None, typer.Option(metavar="SPEC|XML", help="The robot that it must fit [the run's].")
+    ] = None,
+    any_spec: Annotated[bool, typer.Option("--any-spec", help="It may be of another spec.")] = False,
+) -> None:
+    """Compare a policy file with its run on 10,000 observations, and with a robot; exit 1 if it differs."""
+    with _errors():
+        from sim2real.export.verify import verify as verify_file
+
+        result = verify_file(policy, _open(run), robot, any_spec)
+        typer.echo(str(result))
+        if not result.passed:
+            _fail(f"sim2real: {policy} is not the policy of {run}", 1)
+
+
+@app.command()
 def report(run: RunFolder) -> None:
     """Write one self-contained HTML file about an evaluated run."""
     with _errors():

@@ -142,6 +142,13 @@ class OffPolicy(ABC):
             return torch.tanh(self.actor.gaussian(features)[0])
         return self.actor.sample(features, self._generator)[0]
 
+    def decide(self, raw: Tensor) -> Tensor:
+        """Return what the policy holds best `(n, act)`, in the bounds, at flat observations `(n, obs)`.
+
+        It is `act` in tensors alone, so that it can be exported as a graph.
+        """
+        return self.actor.to_bounds(self._choose(self.actor.normalizer(raw), True))
+
     def observe(self, transitions: Transitions) -> None:
         """Store one vector step, move the observation statistics, and let updates fall due.
 

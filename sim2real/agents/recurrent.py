@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import pairwise
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
@@ -183,6 +183,25 @@ class Remembering:
     def inputs(self) -> int:
         """Size of an encoder's input: the observation, and what is recalled."""
         return self.layout.size - FLAGS
+
+    def _summary(self, raw: Tensor, hidden: Tensor) -> Tensor:
+        """Return what the actor sums up `(n, size)` of what worlds show and hidden states before it."""
+        actor = cast(Any, self).actor
+        return actor.encoder(self._features(raw, actor.normalizer(raw))[None], hidden)[0]
+
+    def _best(self, summary: Tensor) -> Tensor:
+        """Return what the policy holds best `(n, act)`, in the bounds, at summaries."""
+        raise NotImplementedError
+
+    def decide_after(self, raw: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the best actions `(n, act)` and the hidden states after them, in tensors alone.
+
+        Args:
+            raw: What worlds show `(n, obs)`, in the midst of trials.
+            hidden: Hidden states `(n, units)` before.
+        """
+        summary = self._summary(raw, hidden)
+        return self._best(summary), summary[:, : hidden.shape[1]]
 
     def _features(self, raw: Tensor, normalized: Tensor) -> Tensor:
         """Return an encoder's inputs `(..., inputs)`; actions and ends are on a scale of their own already.

@@ -1,6 +1,7 @@
-"""Cures other packages of what stops them on this MuJoCo, when and only when somebody imports them.
+"""What other packages need from this one, when and only when somebody imports them.
 
-Importing this imports none of them.
+Gymnasium is told of the native tasks, and some are cured of what stops them on this MuJoCo. Importing this
+imports none of them: what drives a robot does without.
 """
 
 import importlib
@@ -10,6 +11,12 @@ from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 from typing import Any
+
+
+def _gymnasium() -> None:
+    from sim2real.envs.registry import register
+
+    register()
 
 
 def _robotics() -> None:
@@ -26,6 +33,7 @@ def _dm_control() -> None:
 
 # module → what to do once it has been imported
 CURES: dict[str, Callable[[], None]] = {
+    "gymnasium": _gymnasium,
     "gymnasium_robotics.utils.mujoco_utils": _robotics,
     "dm_control.mujoco.wrapper.mjbindings.sizes": _dm_control,
 }
@@ -74,6 +82,6 @@ def cure_on_import() -> None:
     if not any(isinstance(finder, _Finder) for finder in sys.meta_path):
         sys.meta_path.insert(0, _Finder())
     for name, cure in CURES.items():
-        if name in sys.modules:
+        if sys.modules.get(name) is not None:
             importlib.import_module(name)
             cure()

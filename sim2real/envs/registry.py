@@ -8,8 +8,6 @@ import os
 import sys
 from typing import TYPE_CHECKING, Any
 
-import gymnasium as gym
-
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -160,6 +158,8 @@ def nominal_model(name: str, options: Mapping[str, Any] | None = None) -> mujoco
 
 def register() -> None:
     """Register every native task as `sim2real/NAME`, for `gym.make` and `gym.make_vec`."""
+    import gymnasium as gym
+
     for name in NATIVE:
         if f"sim2real/{name}" not in gym.registry:
             gym.register(

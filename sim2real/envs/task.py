@@ -7,7 +7,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import gymnasium as gym
 import mujoco
@@ -29,6 +29,22 @@ def namespace(x: Array) -> Any:
     import torch
 
     return torch
+
+
+class Shown(NamedTuple):
+    """Columns of an observation that are one field: what a robot must measure to show them.
+
+    Attributes:
+        field: `qpos` or `qvel`, whose columns are those of joints; or any other name.
+        first: The first of a joint field's columns that is shown; all after it are.
+        names: Of the columns of any other field.
+        unit: Of those [SI].
+    """
+
+    field: str
+    first: int = 0
+    names: tuple[str, ...] = ()
+    unit: str = ""
 
 
 class State:
@@ -144,6 +160,9 @@ class Task(ABC):
         except (ValueError, RuntimeError, mujoco.FatalError) as error:
             raise ValueError(str(error) if str(file) in str(error) else f"{file}: {error}") from None
         return model
+
+    shows: ClassVar[tuple[Shown, ...]] = ()
+    """What the observation consists of, in order; empty if it does not say. Goals are not part of it."""
 
     proprioception: ClassVar[slice | None] = None
     """Columns of the observation that are about the robot alone, whatever the task; None if it says none."""

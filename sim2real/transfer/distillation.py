@@ -155,6 +155,10 @@ class Distillation:
         noise = torch.empty_like(mean).normal_(generator=self._generator)
         return self.actor.to_bounds(torch.tanh(mean + log_std.exp() * noise)).numpy()
 
+    def decide(self, raw: Tensor) -> Tensor:
+        """Return the student's best actions `(n, act)` in tensors alone; see `OffPolicy.decide`."""
+        return self.actor(raw)
+
     def observe(self, transitions: Transitions) -> None:
         """Label the states of one vector step, keep them, and let updates fall due."""
         obs = self.layout.flatten(transitions.obs)

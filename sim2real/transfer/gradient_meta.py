@@ -152,6 +152,11 @@ class GradientMeta(ABC):
             drawn = self.policy.sample(theta, features.unflatten(0, (len(theta), -1)), self._generator)
         return self._bounded.to_bounds(drawn.flatten(0, 1)).numpy()
 
+    def decide(self, raw: Tensor) -> Tensor:
+        """Return the meta-policy's means `(n, act)` in tensors alone; see `OffPolicy.decide`."""
+        drawn = self.policy.greedy(self.theta[None], self.normalizer(raw)[None])
+        return self._bounded.to_bounds(drawn[0])
+
     def observe(self, transitions: Transitions) -> None:
         """Record one vector step, and learn when it is the last of a round."""
         action = self._bounded.from_bounds(torch.as_tensor(transitions.action))

@@ -15,6 +15,7 @@ import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
 from pydantic import Field, PositiveInt, ValidationError, model_validator
+from torch import Tensor
 
 from sim2real.agents import AGENTS, Agent, Observation, RewardFn, Transitions, make_agent
 from sim2real.agents.actor_critic import ActorCritic
@@ -102,6 +103,10 @@ class OnlineDistillation:
         if deterministic:
             return self.actor(self.layout.flatten(obs)).numpy()
         return self.learner.act(obs)
+
+    def decide(self, raw: Tensor) -> Tensor:
+        """Return the student's best actions `(n, act)` in tensors alone; see `OffPolicy.decide`."""
+        return self.actor(raw)
 
     def observe(self, transitions: Transitions) -> None:
         """Take in one vector step of experience."""

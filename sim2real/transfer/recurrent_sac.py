@@ -76,10 +76,12 @@ class RecurrentSAC(Remembering, SAC):
     def act(self, obs: Observation, deterministic: bool = False) -> NDArray[Any]:
         """Choose actions, and remember what was seen; see `OffPolicy.act`."""
         raw, hidden = self.memory.entered(self.layout.flatten(obs))
-        inputs = self._features(raw, self.actor.normalizer(raw))
-        summary = self.actor.encoder(inputs[None], hidden)[0]
+        summary = self._summary(raw, hidden)
         self.memory.keep(summary[:, : self.config.units], raw)
         return self.actor.to_bounds(self._choose(summary, deterministic)).numpy()
+
+    def _best(self, summary: Tensor) -> Tensor:
+        return self.actor.to_bounds(self._choose(summary, True))
 
     def observe(self, transitions: Transitions) -> None:
         """Store one vector step; on a target, only live through it."""

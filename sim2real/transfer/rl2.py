@@ -111,7 +111,7 @@ class RL2(Remembering):
     def act(self, obs: Observation, deterministic: bool = False) -> NDArray[np.float32]:
         """Choose actions `(n, act)`, in the action bounds, and remember what was seen."""
         raw, hidden = self.memory.entered(self.layout.flatten(obs))
-        summary = self.actor.encoder(self._features(raw, self.actor.normalizer(raw))[None], hidden)[0]
+        summary = self._summary(raw, hidden)
         self.memory.keep(summary[:, : self.config.units], raw)
         if deterministic:
             drawn = self.actor.best(summary)
@@ -119,6 +119,9 @@ class RL2(Remembering):
             drawn = self.actor.draw(summary, self._generator)
             self._acted = raw, hidden, drawn, self.actor.likelihood(summary, drawn)[0]
         return self.actor.to_bounds(self.actor.action(drawn)).numpy()
+
+    def _best(self, summary: Tensor) -> Tensor:
+        return self.actor.to_bounds(self.actor.action(self.actor.best(summary)))
 
     def observe(self, transitions: Transitions) -> None:
         """Keep one vector step, which this agent acted in; on a target, only live through it.

@@ -3,7 +3,7 @@
 from abc import abstractmethod
 from typing import ClassVar
 
-from sim2real.envs.task import Array, Random, State, namespace
+from sim2real.envs.task import Array, Random, Shown, State, namespace
 from sim2real.envs.tasks.gymnasium_task import Runner, control_cost, forward_velocity
 
 
@@ -11,6 +11,7 @@ class Legged(Runner):
     """What hoppers and walkers share: they earn by running, and by not falling, which ends the episode."""
 
     frame_skip = 4
+    shows: ClassVar[tuple[Shown, ...]] = (Shown("qpos", 1), Shown("qvel"))
     remembers: ClassVar[tuple[str, ...]] = ("qpos",)
 
     def reset_state(self, random: Random) -> dict[str, Array]:
@@ -71,6 +72,7 @@ class HalfCheetah(Runner):
     file = "half_cheetah.xml"
     frame_skip = 5
     observation_size = 17
+    shows: ClassVar[tuple[Shown, ...]] = (Shown("qpos", 1), Shown("qvel"))
     remembers: ClassVar[tuple[str, ...]] = ("qpos",)
 
     def reset_state(self, random: Random) -> dict[str, Array]:
@@ -92,6 +94,7 @@ class Swimmer(Runner):
     file = "swimmer.xml"
     frame_skip = 4
     observation_size = 8
+    shows: ClassVar[tuple[Shown, ...]] = (Shown("qpos", 2), Shown("qvel"))
     remembers: ClassVar[tuple[str, ...]] = ("qpos",)
 
     def reset_state(self, random: Random) -> dict[str, Array]:

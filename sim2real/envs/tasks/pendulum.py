@@ -2,7 +2,7 @@
 
 from typing import Any, ClassVar
 
-from sim2real.envs.task import Array, Random, State, namespace
+from sim2real.envs.task import Array, Random, Shown, State, namespace
 from sim2real.envs.tasks.gymnasium_task import GymnasiumTask
 
 
@@ -12,6 +12,7 @@ class InvertedPendulum(GymnasiumTask):
     file = "inverted_pendulum.xml"
     frame_skip = 2
     observation_size = 4
+    shows: ClassVar[tuple[Shown, ...]] = (Shown("qpos"), Shown("qvel"))
     view: ClassVar[str | dict[str, Any]] = {
         "lookat": (0.0, 0.0, 0.2), "distance": 2.6, "azimuth": 90.0, "elevation": -8.0,
     }  # fmt: skip

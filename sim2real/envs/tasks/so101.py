@@ -5,7 +5,7 @@ from typing import Any, ClassVar
 import mujoco
 import numpy as np
 
-from sim2real.envs.task import Array, Random, State, namespace
+from sim2real.envs.task import Array, Random, Shown, State, namespace
 from sim2real.envs.tasks.mjcf import MjcfTask
 
 HOME = (0.0, -0.4, 0.7, 0.6, 0.0, 0.4)
@@ -33,6 +33,9 @@ class SO101Reach(MjcfTask):
     frame_skip = 10
     observation_size = 15
     max_episode_steps = 150
+    shows: ClassVar[tuple[Shown, ...]] = (
+        Shown("qpos"), Shown("qvel"), Shown("goal", names=("x", "y", "z"), unit="m"),
+    )  # fmt: skip
     proprioception: ClassVar[slice | None] = slice(0, 12)
     encoders: ClassVar[slice | None] = slice(0, 6)
     reads: ClassVar[tuple[str, ...]] = ("qpos", "qvel", "site_xpos", "mocap_pos")

@@ -14,6 +14,7 @@ from sim2real.agents.replay import ObservationLayout
 from sim2real.agents.soft_q import SoftQ
 from sim2real.runs import RunError
 from sim2real.transfer.contextual import Believing
+from sim2real.transfer.pets import PETS
 
 FED = ("history", "recall")
 """Parts of the context that a robot's loop can tell a policy."""
@@ -88,6 +89,11 @@ def _refuse(agent: Agent, algorithm: str) -> None:
         raise RunError(
             f"{algorithm} cannot be exported: it takes the best of many drawn actions, and where two are "
             "equally good rounding decides, so that no other runtime could be held to it"
+        )
+    if isinstance(agent, PETS):
+        raise RunError(
+            f"{algorithm} cannot be exported: it searches for each action in imagined worlds, so that there "
+            "is no policy; mbpo learns one with the same kind of model"
         )
     if not isinstance(agent, _Decides | Remembering) or layout is None:
         raise RunError(f"{algorithm} cannot be exported: its policy is no graph of one observation")

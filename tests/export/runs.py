@@ -25,6 +25,7 @@ TABLES = {
     "rma": f"{SAC}, history: 3, policy_steps: 150, estimator_hidden: [16]",
     "universal": SAC,
     "soft_q": "learning_starts: 100, batch_size: 16, actor_hidden: [16], critic_hidden: [16]",
+    "pets": "learning_starts: 100, candidates: 4, elites: 2, iterations: 1, horizon: 2",
     "recurrent_sac": "actor_hidden: [16], critic_hidden: [16], units: 8, batch_size: 8, learning_starts: 100",
     "rl2": "units: 8, hidden: [16]",
     "online_distillation": f"hidden: [16], updates: 20, settings: {{{SAC}}}",

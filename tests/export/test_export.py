@@ -211,7 +211,8 @@ def test_no_folder_no_file(run, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("algorithm", "said"), [("universal", "no robot can tell it"), ("soft_q", "rounding")]
+    ("algorithm", "said"),
+    [("universal", "no robot can tell it"), ("soft_q", "rounding"), ("pets", "there is no policy")],
 )
 def test_what_no_robot_could_run_is_refused(tmp_path, algorithm, said):
     with pytest.raises(RunError, match=f"{algorithm} cannot be exported: .*{said}"):

@@ -45,12 +45,17 @@ class Player:
         self.robot: Robot = robot_of(program.model)
         self.worlds = Worlds(program, len(self.v), threads)
         self._all = np.arange(len(self.v))
-        self.worlds.set_domains(self._all, self.v)
+        self.move(self.v)
         self.timestep = float(program.model.opt.timestep)
         every = len(self.robot.joints.names)
         self._columns, self._width = np.arange(every), every
         if encoders is not None:
             self._columns, self._width = np.arange(width)[encoders], width
+
+    def move(self, v: Floats) -> None:
+        """Put the worlds into other domains (w, d)."""
+        self.v = v
+        self.worlds.set_domains(self._all, v)
 
     def play(self, log: Log) -> Floats:
         """Return where the log's joints are in its rows (w, n, j); NaN in worlds that became unstable.

@@ -74,7 +74,7 @@ class Objective:
         The spread of each joint's noise is unknown, and takes its most likely value (it is profiled out). A
         piece counts as one measurement of each of its joints, since errors in one are alike.
         """
-        return self._misfit(self.errors(z)) + 0.5 * np.einsum("nk,kl,nl->n", z, self._precision, z)
+        return self._misfit(self.errors(z)) + 0.5 * np.einsum("nk,kl,nl->n", z, self.space.precision, z)
 
     def _misfit(self, errors: Floats) -> Floats:
         total = np.zeros(len(errors))
@@ -83,10 +83,6 @@ class Objective:
             pieces = len(np.unique(self.piece[own]))
             total += 0.5 * pieces * np.log(np.mean(errors[:, own] ** 2, axis=1) + FINEST**2)
         return total
-
-    @property
-    def _precision(self) -> Floats:
-        return np.linalg.inv(self.space.prior)
 
     def rmse(self, errors: Floats) -> Floats:
         """Return the root mean square error of each joint (j,) [rad] or [m], from errors (m,)."""

@@ -117,7 +117,7 @@ def posterior(objective: Objective, z: Floats, weight: Floats, rounds: int = 2) 
         weight: See `weights`.
         rounds: How often secants are fitted to the width of the posterior.
     """
-    space, precision = objective.space, np.linalg.inv(objective.space.prior)
+    space, precision = objective.space, objective.space.precision
     information = np.zeros_like(precision)
     steps = np.full(len(z), 0.1)
     for _ in range(rounds):

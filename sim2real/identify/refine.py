@@ -4,6 +4,8 @@
 worlds that are simulated together, and the prior is k errors more, so that it finds the posterior's maximum.
 """
 
+from typing import Any
+
 import numpy as np
 from mujoco.minimize import IterLog, Verbosity, least_squares
 from numpy.typing import NDArray
@@ -20,6 +22,8 @@ _ROUNDS = 3
 """How often weights are renewed."""
 _FEWEST = 3
 """Iterations in each round, at least."""
+_DAMPING: Any = {"x_scale": "jac", "mu_min": 1e-4, "mu_max": 1e3, "mu_factor": 10**0.5}
+"""Of its steps, in units of each score's own curvature; by default it tries a hundred useless candidates."""
 _CLOSE = 1e-4
 """Relative change of scores below which they are found."""
 
@@ -55,7 +59,7 @@ def refine(objective: Objective, z: Floats, candidates: int, progress: Progress)
 
 def _least_squares(objective: Objective, z: Floats, weight: Floats, iterations: int, shown: object) -> Floats:
     """Minimize ‖W½ e(z)‖² + zᵀ C⁻¹ z, with weights (m,) fixed."""
-    root = np.linalg.inv(np.linalg.cholesky(objective.space.prior))
+    root = np.array(np.linalg.inv(np.linalg.cholesky(objective.space.prior)), dtype=np.float64)
 
     def residual(x: Floats) -> Floats:  # (k, n) → (m + k, n)
         return np.concatenate([objective.errors(x.T).T * weight[:, None], root @ x])
@@ -66,7 +70,7 @@ def _least_squares(objective: Objective, z: Floats, weight: Floats, iterations: 
 
     ends = np.full(len(z), FARTHEST)
     best, _ = least_squares(
-        z, residual, [-ends, ends], jacobian, xtol=_CLOSE, max_iter=iterations,
+        z, residual, [-ends, ends], jacobian, xtol=_CLOSE, max_iter=iterations, **_DAMPING,
         verbose=Verbosity.SILENT, iter_callback=shown,  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
     return np.array(best.tolist())

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from sim2real.logs import Log
 
 _AROUND = 3
-"""Rows on either side of a start from which position and velocity there are read, on a straight line."""
+"""Rows on either side of a start from which position and velocity there are read, on a parabola."""
 _SETTLING = 0.3
 """Time at a piece's beginning that does not count: an error of its start, or a late command, dies out [s]."""
 
@@ -65,7 +65,7 @@ def _begun(log: Log, rows: slice) -> Segment:
         # A start from the middle of a motion: where it was going is read from the rows around it.
         near = slice(max(rows.start - _AROUND, 0), rows.start + _AROUND + 1)
         time, seen = log.time[near] - log.time[rows.start], log.seen[near]
-        slope, place = np.polyfit(time[seen], log.position[near][seen], 1)
+        _, slope, place = np.polyfit(time[seen], log.position[near][seen], 2)
         first = np.arange(len(part)) == 0
         velocity = np.where(first[:, None], slope, np.nan)
         position = np.where(first[:, None], place, part.position)

@@ -65,6 +65,11 @@ class Space:
         """C, the prior's correlation of scores (k, k)."""
         return self.program.correlation[np.ix_(self.columns, self.columns)]
 
+    @cached_property
+    def precision(self) -> Floats:
+        """C⁻¹ (k, k)."""
+        return np.array(np.linalg.inv(self.prior), dtype=np.float64)
+
     def values(self, z: Floats) -> Floats:
         """Map scores (n, k) to domains (n, d)."""
         from scipy.special import ndtr
@@ -136,20 +141,24 @@ def _kept_out(bound: Bound[Any]) -> str:
 
 
 class _Probe:
-    """A draw that remembers whether anybody drew."""
+    """A draw that remembers whether anybody drew; see `randomizers.Draw`."""
 
     used = False
 
     def uniform(self, size: int) -> Floats:
+        """Return numbers."""
         self.used = True
         return np.full((2, size), 0.5)
 
     def normal(self, size: int) -> Floats:
+        """Return numbers."""
         self.used = True
         return np.zeros((2, size))
 
     def kept(self) -> "_Probe":
+        """Return itself."""
         return self
 
     def numbered(self, index: Ints) -> "_Probe":
+        """Return itself."""
         return self

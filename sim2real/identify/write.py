@@ -10,7 +10,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from randomizers import Distribution, Normal, TruncatedNormal, lookup
+from randomizers import Distribution, Normal, OperationTerm, TruncatedNormal, lookup
 from sim2real.identify.margins import margin
 from sim2real.identify.posterior import Posterior
 from sim2real.runs import write_atomically
@@ -97,7 +97,7 @@ def _draft_term(
     columns = range(bound.columns.start, bound.columns.stop)
     places = {int(column): i for i, column in enumerate(found.space.columns)}
     changed = [column for column in columns if column in places and column not in kept]
-    alone = {column: body for column in columns} if len(columns) == 1 else _split(bundle, bound, body)
+    alone = _split(bundle, bound, body)
     if not changed or alone is None:
         draft.randomize[bound.name] = body
         draft.whole += [bound.name] if changed else []
@@ -117,7 +117,11 @@ def _draft_term(
 
 
 def _split(bundle: Bundle, bound: Bound[Any], body: Body) -> dict[int, Body] | None:
-    """Return a term for each parameter, by column; None where one cannot be selected alone."""
+    """Return a term for each parameter, by column; None where one cannot be named alone."""
+    if not isinstance(bound.term, OperationTerm):
+        return None
+    if len(bound.parameters) == 1:
+        return {bound.columns.start: body}
     model, found = bundle.program.model, dict[int, Body]()
     for column, parameter in zip(
         range(bound.columns.start, bound.columns.stop), bound.parameters, strict=True

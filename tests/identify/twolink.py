@@ -21,6 +21,8 @@ MODEL = mujoco.MjModel.from_xml_string("""
     <body name="lower" pos="0.3 0 0"><joint name="elbow"/><geom/></body></body></worldbody>
   <actuator><position name="shoulder" joint="shoulder"/><position name="elbow" joint="elbow"/></actuator>
 </mujoco>""")
+FLOATING = MODEL.__copy__()
+FLOATING.opt.gravity[:] = 0
 TERMS = {
     "kp": {"type": "kp", "select": "shoulder", "scale": {"log_uniform": [0.3, 3.0]}},
     "damping": {"type": "damping", "select": "shoulder", "scale": [0.3, 3.0]},
@@ -31,8 +33,8 @@ TERMS = {
 TRUTH = {"kp": 0.7, "damping": 2.0, "friction": 1.8, "armature": 2.2, "delay": 0.03}
 
 
-def program(**terms):
-    return Program(MODEL, {key: read_term(body) for key, body in (terms or TERMS).items()})
+def program(model=MODEL, **terms):
+    return Program(model, {key: read_term(body) for key, body in (terms or TERMS).items()})
 
 
 def asked(seconds=4.0, name="motion", still=()):

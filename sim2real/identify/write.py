@@ -11,6 +11,7 @@ import yaml
 from numpy.typing import NDArray
 
 from randomizers import Distribution, Normal, OperationTerm, TruncatedNormal, lookup
+from randomizers.components import ComponentTerm
 from sim2real.identify.margins import margin
 from sim2real.identify.posterior import Posterior
 from sim2real.runs import write_atomically
@@ -31,7 +32,7 @@ class _Draft:
 
     Attributes:
         randomize: Terms by name.
-        moved: New names of terms and parameters that were split, by old one.
+        moved: New names of terms that were split, and of their parameters, by old one.
         drawn: Name and distribution of each parameter that is drawn from the posterior, by column.
         whole: Terms that could not be split, so that they keep their priors.
     """
@@ -40,6 +41,21 @@ class _Draft:
     moved: dict[str, list[str]] = field(default_factory=dict[str, list[str]])
     drawn: dict[int, tuple[str, Distribution]] = field(default_factory=dict[int, tuple[str, Distribution]])
     whole: list[str] = field(default_factory=list[str])
+
+
+@dataclass
+class _Part:
+    """A term on one of the elements of another.
+
+    Attributes:
+        element: Its name; empty if the term has but one.
+        body: The term.
+        operands: By column, the key of its operand, and what the parameter is called within the term.
+    """
+
+    element: str
+    body: Body
+    operands: dict[int, tuple[str, str]] = field(default_factory=dict[int, tuple[str, str]])
 
 
 def identified(bundle: Bundle, found: Posterior, notes: Sequence[str]) -> tuple[str, list[str]]:
@@ -93,49 +109,57 @@ def _kept(found: Posterior) -> set[int]:
 def _draft_term(
     draft: _Draft, bundle: Bundle, bound: Bound[Any], body: Body, found: Posterior, kept: set[int]
 ) -> None:
-    """Add a term, or one for each of its parameters if they differ now."""
-    columns = range(bound.columns.start, bound.columns.stop)
-    places = {int(column): i for i, column in enumerate(found.space.columns)}
-    changed = [column for column in columns if column in places and column not in kept]
-    alone = _split(bundle, bound, body)
-    if not changed or alone is None:
+    """Add a term, or one for each of its elements if they differ now."""
+    places = {int(column): i for i, column in enumerate(found.space.columns) if int(column) not in kept}
+    changed = [column for column in range(bound.columns.start, bound.columns.stop) if column in places]
+    parts = _split(bundle, bound, body) if changed else None
+    if parts is None:
         draft.randomize[bound.name] = body
         draft.whole += [bound.name] if changed else []
         return
-    for column in columns:
-        own, name = dict(alone[column]), bound.name
-        if len(columns) > 1:
-            name = _fresh(bundle, draft, bundle.program.names[column])
-            for old in (bound.name, bundle.program.names[column]):
-                draft.moved.setdefault(old, []).append(name)
-        if column in changed:
-            i, prior = places[column], bundle.program.parameters[column].distribution
-            distribution = _rounded(margin(prior, float(found.mean[i]), float(found.std[i])))
-            own[bound.term.operation] = {distribution.name: _numbers(distribution)}
-            draft.drawn[column] = name, distribution
+    for part in parts:
+        own, name = dict(part.body), bound.name
+        if part.element:
+            name = _fresh(bundle, draft, f"{bound.name}_{part.element}")
+            draft.moved.setdefault(bound.name, []).append(name)
+        for column, (key, label) in part.operands.items():
+            parameter = f"{name}.{label}" if label else name
+            if part.element:
+                draft.moved[bundle.program.names[column]] = [parameter]
+            if column in places:
+                i, prior = places[column], bundle.program.parameters[column].distribution
+                drawn = _rounded(margin(prior, float(found.mean[i]), float(found.std[i])))
+                own[key] = {drawn.name: _numbers(drawn)}
+                draft.drawn[column] = parameter, drawn
         draft.randomize[name] = own
 
 
-def _split(bundle: Bundle, bound: Bound[Any], body: Body) -> dict[int, Body] | None:
-    """Return a term for each parameter, by column; None where one cannot be named alone."""
-    if not isinstance(bound.term, OperationTerm):
-        return None
-    if len(bound.parameters) == 1:
-        return {bound.columns.start: body}
-    model, found = bundle.program.model, dict[int, Body]()
-    for column, parameter in zip(
-        range(bound.columns.start, bound.columns.stop), bound.parameters, strict=True
-    ):
-        label = bundle.program.names[column].removeprefix(f"{bound.name}.")
-        own = {**body, "select": re.escape(label)}
-        try:
-            made = lookup(body["type"]).model_validate(own).parameters(model)
-        except ValueError:
+def _split(bundle: Bundle, bound: Bound[Any], body: Body) -> list[_Part] | None:
+    """Return a term for each element; None where a parameter has no operand of its own."""
+    parts: dict[str, _Part] = {}
+    for column in range(bound.columns.start, bound.columns.stop):
+        full = bundle.program.names[column].removeprefix(bound.name).removeprefix(".")
+        if isinstance(bound.term, OperationTerm):
+            element, key, label = full, bound.term.operation, ""
+        elif isinstance(bound.term, ComponentTerm):
+            element, _, label = full.rpartition(".")
+            key = next((name for name, c in bound.term.components.items() if c.labels == (label,)), "")
+        else:
             return None
-        if list(made) != [""] or made[""] != parameter:
-            return None
-        found[column] = own
-    return found
+        own = {**body, "select": re.escape(element)} if element else body
+        parts.setdefault(element, _Part(element, own)).operands[column] = key, label
+    found = list(parts.values())
+    return found if all(_alone(bundle, part) for part in found) else None
+
+
+def _alone(bundle: Bundle, part: _Part) -> bool:
+    """Whether a part of a term has just the parameters that it is meant to have."""
+    try:
+        made = lookup(part.body["type"]).model_validate(part.body).parameters(bundle.program.model)
+    except ValueError:
+        return False
+    wanted = {label: bundle.program.parameters[column] for column, (_, label) in part.operands.items()}
+    return made == wanted and all(key for key, _ in part.operands.values())
 
 
 def _fresh(bundle: Bundle, draft: _Draft, name: str) -> str:

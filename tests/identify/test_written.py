@@ -102,14 +102,26 @@ def test_it_can_be_identified_again(bundle, found, tmp_path):
     np.testing.assert_allclose(same.program.correlation, again.program.correlation, atol=1e-5)
 
 
-def test_terms_of_several_parameters_that_cannot_be_told_apart_keep_their_prior(bundle):
-    text = TEXT.replace("links:", "centre: {type: center_of_mass, select: gripper, add: ±1 cm}\n  links:")
-    wide = load_text(text, "arm.yaml", CATALOG)
-    assert len(wide.program.columns("centre")) == 3
+def test_components_have_operands_of_their_own(bundle):
+    centre = "centre: {type: center_of_mass, select: gripper|wrist, x: ±1 cm, z: ±2 cm}"
+    wide = load_text(TEXT.replace("links:", f"{centre}\n  links:"), "arm.yaml", CATALOG)
     space = space_of(wide.program, wide.program.nominal, ["centre"])
-    k = len(space.columns)
-    text, whole = identified(wide, Posterior(space, np.zeros(k), 0.01 * np.eye(k)), [])
-    assert whole == ["centre"]
+    text, whole = identified(wide, Posterior(space, np.zeros(4), 0.01 * np.eye(4)), [])
+    made = load_text(text, "out.yaml", CATALOG)
+    names = [name for name in made.program.names if name.startswith("centre")]
+    assert whole == [] and names == [
+        "centre_wrist.x", "centre_wrist.z", "centre_gripper.x", "centre_gripper.z",
+    ]  # fmt: skip
+    stds = [made.program.parameters[made.program.columns(name)[0]].distribution.std for name in names]
+    np.testing.assert_allclose(stds, np.array([1, 2, 1, 2]) * 0.02 * 0.1 * 0.3989, rtol=0.02)
+
+
+def test_parameters_without_an_operand_of_their_own_keep_their_prior(bundle):
+    text = TEXT.replace("links:", "shape: {type: pseudo_inertia, select: gripper, stretch: ±0.1}\n  links:")
+    wide = load_text(text, "arm.yaml", CATALOG)
+    space = space_of(wide.program, wide.program.nominal, ["shape"])
+    text, whole = identified(wide, Posterior(space, np.zeros(3), 0.01 * np.eye(3)), [])
+    assert whole == ["shape"] and load_text(text, "out.yaml", CATALOG).program.names == wide.program.names
 
 
 def test_a_wrong_spec_is_not_written(tmp_path):

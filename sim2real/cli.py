@@ -200,7 +200,7 @@ def identify(
     out: Annotated[Path, typer.Option("-o", "--out", help="The spec to write.")] = Path("identified.yaml"),
     terms: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
     hold_out: Annotated[
-        list[str] | None, typer.Option(metavar="MOTION", help="Not fitted, but reported on.")
+        str | None, typer.Option(help="Motions that are not fitted, separated by commas.")
     ] = None,
     method: Annotated[str, typer.Option(help="both, evolution or least-squares.")] = "both",
     candidates: Annotated[int, typer.Option(min=1, help="Domains to simulate, about.")] = 1000,
@@ -229,9 +229,11 @@ def identify(
         from sim2real.spec import load
 
         told = reading(units or (), reverse or (), rename or (), topic or ())
-        chosen = tuple(name.strip() for name in terms.split(",")) if terms else ()
+        chosen, held = (
+            tuple(name.strip() for name in text.split(",")) if text else () for text in (terms, hold_out)
+        )
         request = Request(
-            tuple(logs), out, told, span(seconds), chosen, tuple(hold_out or ()), method, candidates, pieces,
+            tuple(logs), out, told, span(seconds), chosen, held, method, candidates, pieces,
             piece, seed,
         )  # fmt: skip
         with Progress() as progress:

@@ -126,8 +126,7 @@ def posterior(objective: Objective, z: Floats, weight: Floats, rounds: int = 2) 
         steps = np.clip(1 / np.sqrt(np.diag(information + precision)), *_STEPS)
     covariance = _inverse(information + precision)
     # A value that is only followed in steps is known no better than to a step.
-    grain = space.grain / np.maximum(np.abs(space.slopes(z)), 1e-12) / np.sqrt(12)
-    floor = np.minimum(grain**2, 1 - np.diag(covariance)).clip(0)
+    floor = np.minimum(space.strides(z) ** 2 / 12, 1 - np.diag(covariance)).clip(0)
     return Posterior(space, z, covariance + np.diag(floor))
 
 
@@ -137,8 +136,7 @@ def secants(objective: Objective, z: Floats, steps: Floats, both: bool = True) -
     A step is at least so wide that the simulation can follow it. Only up is half the work.
     """
     space, k = objective.space, len(z)
-    least = space.grain / np.maximum(np.abs(space.slopes(z)), 1e-12)
-    steps = np.clip(np.maximum(steps, least), 0, 1.0)
+    steps = np.clip(steps, space.strides(z), None)
     ends = [np.clip(z + sign * np.diag(steps), -FARTHEST, FARTHEST) for sign in ((1, -1) if both else (1,))]
     errors = objective.errors(np.concatenate([z[None], *ends]))
     below = (errors[k + 1 :], ends[1]) if both else (errors[:1], z)

@@ -87,7 +87,8 @@ class Identified:
         for name, row in told["parameters"].items():
             value = f"{row['mean']:.4g} ± {row['std']:.2g} {row['unit']}".rstrip()
             rows.append([name, row["prior"], value, f"{row['shrinkage']:.2f}", row["verdict"]])
-        lines = [f"{self.spec}: identified from {len(self.errors)} motions, {self.candidates} candidates", ""]
+        fitted = sum(errors.fitted for errors in self.errors.values())
+        lines = [f"{self.spec}: identified from {fitted} motions, {self.candidates} candidates", ""]
         lines += _columns(rows)
         lines += ["", *notes(self.posterior, self.errors)]
         lines += [f"left out: {name}: {why}" for name, why in self.posterior.space.left.items()]
@@ -101,8 +102,8 @@ def notes(found: Posterior, errors: Mapping[str, Errors]) -> list[str]:
     """Return what the written spec says of itself, in lines."""
     rmse = summary(errors)
     lines = [
-        f"RMSE of {what} motions: {rmse[what]['before']:.3g} before, {rmse[what]['after']:.3g} deg after "
-        f"({', '.join(name for name, e in errors.items() if e.fitted == (what == 'fitted'))})"
+        f"RMSE of motions {what.replace('_', ' ')} "
+        f"({sum(e.fitted == (what == 'fitted') for e in errors.values())}): {rmse[what]['before']:.3g} before, {rmse[what]['after']:.3g} deg after"
         for what in rmse
     ]
     if found.open:

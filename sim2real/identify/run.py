@@ -79,8 +79,11 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
     journal = Journal(request.out.with_suffix(".search.json"), _key(bundle, request, pieces))
     found = fit(objective, request, journal, progress)
     errors = _errors(bundle, space, found, logs, {log.name for log in fitted}, progress)
-    about = f"sim2real identify; pieces of {request.piece:g} s: {len(pieces)}; motions: {len(fitted)}"
-    text, whole = identified(bundle, found, [about, *notes(found, errors)])
+    about = [
+        f"sim2real identify {bundle.spec.path}, from {len(pieces)} pieces of {request.piece:g} s of",
+        f"  {', '.join(log.name for log in fitted)}",
+    ]
+    text, whole = identified(bundle, found, [*about, *notes(found, errors)])
     write(request.out, text, catalog)
     journal.remove()
     return Identified(

@@ -88,11 +88,15 @@ class Space:
             found[bound.columns] = self.program.model.opt.timestep
         return found[self.columns]
 
-    def slopes(self, z: Floats) -> Floats:
-        """Return how fast each value changes with its score (k,), at scores (k,)."""
-        ends = np.clip(np.stack([z - 0.05, z + 0.05]), -FARTHEST, FARTHEST)
-        values = self.values(ends)[:, self.columns]
-        return (values[1] - values[0]) / (ends[1] - ends[0])
+    def strides(self, z: Floats) -> Floats:
+        """Return how far from scores z (k,), towards the prior's middle, a value changes by its grain (k,)."""
+        low, high, back = np.zeros(len(z)), np.full(len(z), FARTHEST), np.where(z > 0, -1.0, 1.0)
+        here = self.values(z[None])[0, self.columns]
+        for _ in range(40):  # bisection
+            middle = (low + high) / 2
+            change = np.abs(self.values((z + back * middle)[None])[0, self.columns] - here)
+            low, high = np.where(change < self.grain, [middle, high], [low, middle])
+        return np.where(self.grain > 0, high, 0.0)
 
 
 def space_of(program: Program, base: Floats, wanted: Collection[str] = ()) -> Space:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -146,10 +146,15 @@ def _split(bundle: Bundle, bound: Bound[Any], body: Body) -> list[_Part] | None:
             key = next((name for name, c in bound.term.components.items() if c.labels == (label,)), "")
         else:
             return None
-        own = {**body, "select": re.escape(element)} if element else body
-        parts.setdefault(element, _Part(element, own)).operands[column] = key, label
-    found = list(parts.values())
-    return found if all(_alone(bundle, part) for part in found) else None
+        parts.setdefault(element, _Part(element, body)).operands[column] = key, label
+    # A name may also be that of a body which owns another element; then only the label tells them apart.
+    found = [next((own for own in _selected(part) if _alone(bundle, own)), None) for part in parts.values()]
+    return None if None in found else [part for part in found if part]
+
+
+def _selected(part: _Part) -> list[_Part]:
+    patterns = [re.escape(part.element), f"={part.element}"] if part.element else []
+    return [replace(part, body={**part.body, "select": pattern}) for pattern in patterns] or [part]
 
 
 def _alone(bundle: Bundle, part: _Part) -> bool:

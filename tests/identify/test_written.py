@@ -116,6 +116,19 @@ def test_components_have_operands_of_their_own(bundle):
     np.testing.assert_allclose(stds, np.array([1, 2, 1, 2]) * 0.02 * 0.1 * 0.3989, rtol=0.02)
 
 
+def test_a_joint_is_told_from_one_that_belongs_to_a_body_of_its_name(bundle):
+    text = TEXT.replace("links:", "dry: {type: friction_loss, select: .*, scale: [0.5, 2]}\n  links:")
+    wide = load_text(text, "arm.yaml", CATALOG)
+    space = space_of(wide.program, wide.program.nominal, ["dry"])
+    text, whole = identified(wide, Posterior(space, np.zeros(6), 0.01 * np.eye(6)), [])
+    made = load_text(text, "out.yaml", CATALOG).spec.randomize
+    assert (
+        whole == []
+        and made["dry_gripper"].select == "=gripper"
+        and made["dry_wrist_roll"].select == "wrist_roll"
+    )
+
+
 def test_parameters_without_an_operand_of_their_own_keep_their_prior(bundle):
     text = TEXT.replace("links:", "shape: {type: pseudo_inertia, select: gripper, stretch: ±0.1}\n  links:")
     wide = load_text(text, "arm.yaml", CATALOG)
@@ -165,7 +178,7 @@ def test_the_command_finds_writes_and_tells(folder):
     assert written.targets["identified"].given["gains_elbow_flex"] == pytest.approx(
         row["most_likely"], rel=1e-5
     )
-    assert "RMSE of held_out motions" in written.spec.text
+    assert "RMSE of motions held out (1)" in written.spec.text
     assert sorted(path.name for path in folder.iterdir()) == ["arm.yaml", "found.yaml", "logs"]
     code, text = call(*words, *more)
     assert code == 0 and "determined" in text and "± " in text and "sim2real train" in text
@@ -177,7 +190,7 @@ def test_the_command_finds_writes_and_tells(folder):
         (["--terms", "gians"], "no term or parameter 'gians' under randomize; did you mean 'gains'?"),
         (["--terms", "noise"], "no term under randomize is left to identify; noise: acts by chance"),
         (["--hold-out", "othr"], "--hold-out: no motion is called 'othr'; did you mean 'other'?"),
-        (["--hold-out", "other", "--hold-out", "fitted"], "--hold-out leaves no motion to fit"),
+        (["--hold-out", "other,fitted"], "--hold-out leaves no motion to fit"),
         (["--method", "least-square"], "--method cannot be 'least-square'; did you mean 'least-squares'?"),
         (["--piece", "9"], "no log has 9 s, the length of a piece; the longest has 1.08 s"),
         (["-o", "found.txt"], "found.txt: a spec is a .yaml"),

@@ -236,8 +236,12 @@ def identify(
             tuple(logs), out, told, span(seconds), chosen, held, method, candidates, pieces,
             piece, seed,
         )  # fmt: skip
-        with Progress() as progress:
-            found = identify_terms(load(spec, CATALOG, tuple(set_ or ())), request, CATALOG, progress)
+        bundle = load(spec, CATALOG, tuple(set_ or ()))
+        try:
+            with Progress() as progress:
+                found = identify_terms(bundle, request, CATALOG, progress)
+        except KeyboardInterrupt:
+            _fail("\nstopped; the same command goes on", 130)
         typer.echo(json.dumps(found.document()) if json_ else found.table())
         if not json_:
             typer.echo(f"\nspec: {out}; next:\n  sim2real train {out}")

@@ -100,12 +100,13 @@ class Identified:
 
 def notes(found: Posterior, errors: Mapping[str, Errors]) -> list[str]:
     """Return what the written spec says of itself, in lines."""
-    rmse = summary(errors)
-    lines = [
-        f"RMSE of motions {what.replace('_', ' ')} "
-        f"({sum(e.fitted == (what == 'fitted') for e in errors.values())}): {rmse[what]['before']:.3g} before, {rmse[what]['after']:.3g} deg after"
-        for what in rmse
-    ]
+    lines: list[str] = []
+    for what, rmse in summary(errors).items():
+        count = sum(e.fitted == (what == "fitted") for e in errors.values())
+        lines.append(
+            f"RMSE of motions {what.replace('_', ' ')} ({count}): {rmse['before']:.3g} deg in the nominal "
+            f"domain, {rmse['after']:.3g} in the most likely one"
+        )
     if found.open:
         lines.append(f"not determined by these logs: {', '.join(found.open)}")
     lines += [f"only together: {a} and {b} (correlation {rho:.2f})" for a, b, rho in found.together]

@@ -39,7 +39,7 @@ class Request:
         seconds: From when to when, counted from a log's first row [s].
         terms: Names of terms or parameters; all by default.
         hold_out: Motions that are not fitted, by name.
-        method: CMA-ES from afar, least squares from near, or one after the other.
+        method: A `Method`: CMA-ES from afar, least squares from near, or one after the other.
         candidates: About how many domains are simulated to find the most likely one.
         pieces: How many pieces of the logs are simulated for each.
         piece: Length of a piece [s].
@@ -52,7 +52,7 @@ class Request:
     seconds: tuple[float, float] = (0.0, float("inf"))
     terms: tuple[str, ...] = ()
     hold_out: tuple[str, ...] = ()
-    method: Method = "both"
+    method: str = "both"
     candidates: int = 1000
     pieces: int = 12
     piece: float = 4.0

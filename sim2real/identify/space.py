@@ -89,7 +89,7 @@ class Space:
         return found[self.columns]
 
     def strides(self, z: Floats) -> Floats:
-        """Return how far from scores z (k,), towards the prior's middle, a value changes by its grain (k,)."""
+        """Return how far from scores z (k,), towards the prior's middle, each value moves by its grain."""
         low, high, back = np.zeros(len(z)), np.full(len(z), FARTHEST), np.where(z > 0, -1.0, 1.0)
         here = self.values(z[None])[0, self.columns]
         for _ in range(40):  # bisection

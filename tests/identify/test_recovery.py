@@ -12,7 +12,7 @@ from sim2real.identify.refine import refine
 from sim2real.identify.run import fit
 from sim2real.identify.search import Journal
 from sim2real.progress import Progress
-from tests.identify.twolink import FLOATING, TERMS, TRUTH, asked, measured, objective, program
+from tests.identify.twolink import FLOATING, TERMS, TRUTH, asked, measured, objective, program, true_scores
 
 QUIET = Progress.silent()
 
@@ -45,17 +45,6 @@ def test_with_noise_all_that_is_told_is_found_within_a_fifth(method):
     post = found(made, measured(made, 0.05, asked(2.4), **truth), method=method)
     assert max(off(post, truth).values()) < 0.2, off(post, truth)
     assert (np.abs(post.mean - true_scores(post, truth)) < 4 * post.std).all()
-
-
-def true_scores(post, truth):
-    """The scores of the true values, by bisection."""
-    low, high = np.full((2, len(post.mean)), 6.0) * [[-1], [1]]
-    wanted = np.array([truth[name] for name in post.space.names])
-    for _ in range(50):
-        middle = (low + high) / 2
-        above = post.space.values(middle[None])[0][post.space.columns] >= wanted
-        low, high = np.where(above, low, middle), np.where(above, middle, high)
-    return (low + high) / 2
 
 
 def test_what_logs_do_not_tell_keeps_its_prior_exactly():

@@ -60,3 +60,14 @@ def measured(made, noise=0.0, log=None, seed=0, **truth):
 def objective(made, *logs, seconds=4.0, count=8):
     space = space_of(made, made.nominal)
     return Objective(space, lambda v: Player(made, v, threads=1), segments(logs, seconds, count))
+
+
+def true_scores(post, truth):
+    """The scores of the true values, by bisection."""
+    low, high = np.full((2, len(post.mean)), 6.0) * [[-1], [1]]
+    wanted = np.array([truth[name] for name in post.space.names])
+    for _ in range(50):
+        middle = (low + high) / 2
+        above = post.space.values(middle[None])[0][post.space.columns] >= wanted
+        low, high = np.where(above, low, middle), np.where(above, middle, high)
+    return (low + high) / 2

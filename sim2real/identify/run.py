@@ -15,7 +15,7 @@ from sim2real.identify.posterior import Posterior, posterior, weights
 from sim2real.identify.refine import refine
 from sim2real.identify.result import Errors, Identified, notes
 from sim2real.identify.search import Journal, evolve
-from sim2real.identify.segments import segments
+from sim2real.identify.segments import Segment, segments
 from sim2real.identify.space import Space, space_of
 from sim2real.identify.write import identified, write
 from sim2real.logs import Log, LogError, Reading
@@ -129,11 +129,13 @@ def _fitted(logs: Sequence[Log], hold_out: Sequence[str]) -> list[Log]:
     return fitted
 
 
-def _key(bundle: Bundle, request: Request, pieces: Sequence[object]) -> str:
+def _key(bundle: Bundle, request: Request, pieces: Sequence[Segment]) -> str:
     """Return a hash of all that losses depend on."""
     told = asdict(request) | {"out": "", "hold_out": sorted(request.hold_out)}
     digest = hashlib.sha256(repr((bundle.spec.text, told)).encode())
-    digest.update(repr(pieces).encode())
+    for piece in pieces:
+        for array in (piece.log.time, piece.log.position, piece.log.command):
+            digest.update(array.tobytes())
     return digest.hexdigest()
 
 

@@ -16,8 +16,9 @@ from sim2real.progress import Progress
 from sim2real.runs import write_json
 
 Floats = NDArray[np.float64]
-_SPREAD = 0.7
-"""First standard deviation in units of the prior's: the first candidates are drawn from most of it."""
+_SPREAD, _REACH = 0.7, 2.0
+"""First standard deviation in units of the prior's, and how far from their mean first candidates lie at most: in
+many dimensions all lie about as far, and too far for any to be better than their mean."""
 
 
 class Journal:
@@ -72,7 +73,7 @@ def evolve(
 
     population = 4 + int(3 * np.log(size)) if size > 1 else 6
     population += population % 2
-    search = CMA(np.zeros(size), _SPREAD, seed=seed, population_size=population)
+    search = CMA(np.zeros(size), min(_SPREAD, _REACH / np.sqrt(size)), seed=seed, population_size=population)
     best, least = np.zeros(size), np.inf
     rounds = max(1, candidates // population)
     progress.begin("search", rounds)
@@ -88,4 +89,5 @@ def evolve(
         if search.should_stop():
             break
     progress.end("search")
-    return best, least
+    middle = float(loss(search.mean[None])[0])
+    return (search.mean, middle) if middle < least else (best, least)

@@ -180,7 +180,7 @@ def test_the_command_finds_writes_and_tells(folder):
     )
     assert "RMSE of motions held out (1)" in written.spec.text
     assert sorted(path.name for path in folder.iterdir()) == ["arm.yaml", "found.yaml", "logs"]
-    code, text = call(*words, *more)
+    code, text = call(*words, *more, "--method", "least-squares", "--candidates", 10)
     assert code == 0 and "determined" in text and "± " in text and "sim2real train" in text
 
 

@@ -17,8 +17,8 @@ from sim2real.runs import write_json
 
 Floats = NDArray[np.float64]
 _SPREAD, _REACH = 0.7, 2.0
-"""First standard deviation in units of the prior's, and how far from their mean first candidates lie at most: in
-many dimensions all lie about as far, and too far for any to be better than their mean."""
+"""Standard deviation of the first candidates in units of the prior's, and how far they lie from their mean
+at most: in many dimensions all lie about as far, and too far for any to be better than it."""
 
 
 class Journal:

@@ -83,8 +83,3 @@ class Objective:
             pieces = len(np.unique(self.piece[own]))
             total += 0.5 * pieces * np.log(np.mean(errors[:, own] ** 2, axis=1) + FINEST**2)
         return total
-
-    def rmse(self, errors: Floats) -> Floats:
-        """Return the root mean square error of each joint (j,) [rad] or [m], from errors (m,)."""
-        squares = [float(np.mean(errors[self.joint == j] ** 2)) for j in range(len(self.joints))]
-        return np.array(squares) ** 0.5

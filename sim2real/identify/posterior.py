@@ -125,18 +125,15 @@ def posterior(objective: Objective, z: Floats, weight: Floats, rounds: int = 2) 
         information = told.T @ told
         steps = np.clip(1 / np.sqrt(np.diag(information + precision)), *_STEPS)
     covariance = _inverse(information + precision)
-    # A value that is only followed in steps is known no better than to a step.
-    floor = np.minimum(space.strides(z) ** 2 / 12, 1 - np.diag(covariance)).clip(0)
-    return Posterior(space, z, covariance + np.diag(floor))
+    return Posterior(space, z, covariance)
 
 
 def secants(objective: Objective, z: Floats, steps: Floats, both: bool = True) -> tuple[Floats, Floats]:
     """Return errors (m,) at scores z (k,) and how they change with each (m, k), by steps (k,) up and down.
 
-    A step is at least so wide that the simulation can follow it. Only up is half the work.
+    Only up is half the work.
     """
-    space, k = objective.space, len(z)
-    steps = np.clip(steps, space.strides(z), None)
+    k = len(z)
     ends = [np.clip(z + sign * np.diag(steps), -FARTHEST, FARTHEST) for sign in ((1, -1) if both else (1,))]
     errors = objective.errors(np.concatenate([z[None], *ends]))
     below = (errors[k + 1 :], ends[1]) if both else (errors[:1], z)

@@ -75,7 +75,7 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
     base = domain(program, "nominal", constants(program)).v
     space = space_of(program, base, request.terms)
     pieces = segments(fitted, request.piece, request.pieces)
-    objective = Objective(space, lambda v: player_in(bundle, v), pieces)
+    objective = Objective(space, lambda v: player_in(bundle, v, smooth=True), pieces)
     journal = Journal(request.out.with_suffix(".search.json"), _key(bundle, request, pieces))
     found = fit(objective, request, journal, progress)
     errors = _errors(bundle, space, found, logs, {log.name for log in fitted}, progress)

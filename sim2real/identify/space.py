@@ -13,7 +13,6 @@ from randomizers import (
     Choice,
     Clock,
     Constant,
-    Delay,
     Distortion,
     Disturbance,
     Jitter,
@@ -79,24 +78,6 @@ class Space:
         v = np.repeat(self.base[None], len(z), axis=0)
         v[:, self.columns] = self.program.values(q)[:, self.columns]
         return v
-
-    @cached_property
-    def grain(self) -> Floats:
-        """Smallest change of each value that a simulation can follow (k,): of a latency, a physics step."""
-        found = np.zeros(self.program.d)
-        for bound in self.program.terms(Delay):
-            found[bound.columns] = self.program.model.opt.timestep
-        return found[self.columns]
-
-    def strides(self, z: Floats) -> Floats:
-        """Return how far from scores z (k,), towards the prior's middle, each value moves by its grain."""
-        low, high, back = np.zeros(len(z)), np.full(len(z), FARTHEST), np.where(z > 0, -1.0, 1.0)
-        here = self.values(z[None])[0, self.columns]
-        for _ in range(40):  # bisection
-            middle = (low + high) / 2
-            change = np.abs(self.values((z + back * middle)[None])[0, self.columns] - here)
-            low, high = np.where(change < self.grain, [middle, high], [low, middle])
-        return np.where(self.grain > 0, high, 0.0)
 
 
 def space_of(program: Program, base: Floats, wanted: Collection[str] = ()) -> Space:

@@ -62,14 +62,14 @@ def replay(bundle: Bundle, request: Request, progress: Progress) -> Replay:
     return Replay(str(bundle.spec.path), place, motions, findings)
 
 
-def player_in(part: Bundle, v: Floats, threads: int = 0) -> Player:
+def player_in(part: Bundle, v: Floats, smooth: bool = False) -> Player:
     """Return worlds of a spec's environment in domains (w, d), sensed as that environment senses."""
     encoders, width = None, 0
     if is_native(part.spec.env):
         task = make_task(part.spec.env, part.spec.env_options)
         if task.encoders is not None:
             encoders, width = task.encoders, task.sizes(part.program.model)[0]
-    return Player(part.program, v, encoders, width, threads=threads)
+    return Player(part.program, v, encoders, width, smooth=smooth)
 
 
 def prepared(program: Program, request: Request) -> tuple[list[Log], list[Finding]]:

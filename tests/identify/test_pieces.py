@@ -128,12 +128,3 @@ def test_what_acts_by_chance_or_is_left_out_is_not_searched():
         ValueError, match="no term under randomize is left to identify; noise: acts by chance"
     ):
         space_of(made, made.nominal, ["noise"])
-
-
-def test_a_stride_is_a_grain_of_the_value():
-    made = program(delay={"type": "action_latency", "set": [0, 0.06]})
-    space = space_of(made, made.nominal)
-    for z in (-2.5, -0.3, 0.0, 1.7):
-        stride = space.strides(np.array([z]))[0]
-        ends = space.values(np.array([[z], [z - stride if z > 0 else z + stride]]))[:, 0]
-        np.testing.assert_allclose(abs(ends[1] - ends[0]), 0.005, rtol=1e-6)

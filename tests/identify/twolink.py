@@ -59,7 +59,7 @@ def measured(made, noise=0.0, log=None, seed=0, **truth):
 
 def objective(made, *logs, seconds=4.0, count=8):
     space = space_of(made, made.nominal)
-    return Objective(space, lambda v: Player(made, v, threads=1), segments(logs, seconds, count))
+    return Objective(space, lambda v: Player(made, v, threads=1, smooth=True), segments(logs, seconds, count))
 
 
 def true_scores(post, truth):

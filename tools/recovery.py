@@ -54,9 +54,13 @@ def _row(method: str, noise: float, arms: int) -> list[str]:
         ratios.append((found.mean - true_scores(found, truth)) / found.std)
         count += target.candidates
     seconds = (time.process_time() - began) / arms
-    told = [f"{100 * np.median(e):.2g} % ({100 * max(e):.2g} %)" for e in np.transpose(errors)]
+    told = [f"{_percent(np.median(e))} ({_percent(max(e))})" for e in np.transpose(errors)]
     wide = f"{np.sqrt(np.mean(np.square(ratios))):.2f}" if noise else ""
     return [method, f"{100 * noise:g} %", *told, wide, str(count // arms), f"{seconds:.1f}"]
+
+
+def _percent(share: float) -> str:
+    return "< 0.01 %" if share < 1e-4 else f"{100 * share:.{1 if share < 0.1 else 0}f} %"
 
 
 if __name__ == "__main__":

@@ -80,7 +80,9 @@ def identified(bundle: Bundle, found: Posterior, notes: Sequence[str]) -> tuple[
     data["correlate"] = _group(found, draft)
     if not data["correlate"]:
         del data["correlate"]
-    return "".join(f"# {note}\n" for note in notes) + _text(data), draft.whole
+    first = bundle.spec.text.partition("\n")[0]
+    editor = f"{first}\n" if first.startswith("# yaml-language-server") else ""
+    return editor + "".join(f"# {note}\n" for note in notes) + _text(data), draft.whole
 
 
 def write(path: Path, text: str, catalog: Catalog) -> Bundle:

@@ -75,7 +75,8 @@ def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
     """Find the elements whose whole name matches a regular expression.
 
     A geom also answers to its body's name, as do a joint and a site, an actuator to its joint's, and a pair
-    to `geom1:geom2`, because models often name only those.
+    to `geom1:geom2`, because models often name only those. `=LABEL` is the one element with that label, and
+    nothing that merely belongs to something of the same name.
 
     Args:
         model: The compiled model.
@@ -92,10 +93,10 @@ def select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
 
 
 def _select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
-    matches = matcher(pattern)
     names = element_names(model, kind)
     owner = _KINDS[kind][2]
     owners = [owner(model, i) if owner else "" for i in range(len(names))]
+    matches = matcher("" if pattern.startswith("=") else pattern)
     # The world body has no physics of its own to vary.
     first = 1 if kind == "body" else 0
     ids = [
@@ -103,6 +104,8 @@ def _select(model: mujoco.MjModel, kind: str, pattern: str) -> Selection:
         for i in range(first, len(names))
         if pattern == ".*" or (names[i] and matches(names[i])) or (owners[i] and matches(owners[i]))
     ]
+    if pattern.startswith("="):
+        ids = [i for i in range(first, len(names)) if _label(names, owners, i) == pattern[1:]]
     if not ids:
         known = [name for name in dict.fromkeys(names[first:] + owners) if name]
         raise ValueError(f"'{pattern}' matches no {kind}{_hint(pattern, known)}")

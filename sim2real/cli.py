@@ -192,6 +192,61 @@ def replay(
 
 
 @app.command()
+def identify(
+    spec: Spec,
+    logs: Annotated[
+        list[Path], typer.Argument(metavar="LOGS...", help="Logs, datasets, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option("-o", "--out", help="The spec to write.")] = Path("identified.yaml"),
+    terms: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
+    hold_out: Annotated[
+        str | None, typer.Option(help="Motions that are not fitted, separated by commas.")
+    ] = None,
+    method: Annotated[str, typer.Option(help="both, evolution or least-squares.")] = "both",
+    candidates: Annotated[int, typer.Option(min=1, help="Domains to simulate, about.")] = 1000,
+    pieces: Annotated[int, typer.Option(min=1, help="Pieces of the logs that each is held against.")] = 12,
+    piece: Annotated[float, typer.Option(min=0.5, help="Length of a piece [s].")] = 4.0,
+    seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
+    units: Annotated[list[str] | None, typer.Option(metavar="[KEY=]UNIT", help="As for replay.")] = None,
+    reverse: Annotated[list[str] | None, typer.Option(metavar="JOINT", help="As for replay.")] = None,
+    rename: Annotated[list[str] | None, typer.Option(metavar="LOGGED=JOINT", help="As for replay.")] = None,
+    topic: Annotated[
+        list[str] | None, typer.Option(metavar="state|command=TOPIC", help="As for replay.")
+    ] = None,
+    seconds: Annotated[str, typer.Option(metavar="FROM:TO", help="Only this part of each log.")] = "0:",
+    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")] = None,
+    json_: Annotated[
+        bool, typer.Option("--json", help="Print everything as JSON instead of a table.")
+    ] = False,
+) -> None:
+    """Find a spec's parameters in real logs, and write a spec whose source is what they leave open."""
+    with _errors():
+        from sim2real.identify import Request
+        from sim2real.identify import identify as identify_terms
+        from sim2real.progress import Progress
+        from sim2real.replay import reading, span
+        from sim2real.session import CATALOG
+        from sim2real.spec import load
+
+        told = reading(units or (), reverse or (), rename or (), topic or ())
+        chosen, held = (
+            tuple(name.strip() for name in text.split(",")) if text else () for text in (terms, hold_out)
+        )
+        request = Request(
+            tuple(logs), out, told, span(seconds), chosen, held, method, candidates, pieces,
+            piece, seed,
+        )  # fmt: skip
+        bundle = load(spec, CATALOG, tuple(set_ or ()))
+        try:
+            with Progress() as progress:
+                found = identify_terms(bundle, request, CATALOG, progress)
+        except KeyboardInterrupt:
+            _fail("\nstopped; the same command goes on", 130)
+        typer.echo(json.dumps(found.document()) if json_ else found.table())
+        if not json_:
+            typer.echo(f"\nspec: {out}; next:\n  sim2real train {out}")
+
+
 def export(
     run: RunFolder,
     out: Annotated[Path, typer.Option("-o", "--out", help="The file.")] = Path("policy.onnx"),

@@ -36,6 +36,10 @@ MAY_IMPORT = {
     "sim2real/simulated_robot": {
         "sim2real.deploy", "sim2real.envs", "sim2real.replay", "sim2real.spec",
     },
+    "sim2real/identify": {
+        "randomizers", "sim2real.identify", "sim2real.logs", "sim2real.progress", "sim2real.replay",
+        "sim2real.runs", "sim2real.spec",
+    },
     "sim2real/film": {"sim2real.runs"},
     "sim2real/runs": set(),
     "sim2real/progress": {"sim2real.runs"},
@@ -60,10 +64,9 @@ MAY_IMPORT = {
     },
     "sim2real/catalog": {"randomizers", "sim2real.agents", "sim2real.envs", "sim2real.transfer"},
     "sim2real/cli": {
-        "sim2real.catalog", "sim2real.deploy", "sim2real.evaluation", "sim2real.export",
-        "sim2real.inspection", "sim2real.progress",
-        "sim2real.replay", "sim2real.runs", "sim2real.session", "sim2real.spec", "sim2real.train",
-        "sim2real.worlds",
+        "sim2real.catalog", "sim2real.deploy", "sim2real.evaluation", "sim2real.export", "sim2real.identify",
+        "sim2real.inspection", "sim2real.progress", "sim2real.replay", "sim2real.runs", "sim2real.session",
+        "sim2real.spec", "sim2real.train", "sim2real.worlds",
     },
 }  # fmt: skip
 

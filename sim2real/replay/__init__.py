@@ -3,7 +3,7 @@
 from sim2real.replay.compare import Motion, Replay
 from sim2real.replay.play import Player
 from sim2real.replay.robot import Robot, robot_of
-from sim2real.replay.run import Request, prepared, reading, replay, span
+from sim2real.replay.run import Request, chosen, constants, player_in, prepared, reading, replay, span
 
 __all__ = [
     "Motion",
@@ -11,6 +11,9 @@ __all__ = [
     "Replay",
     "Request",
     "Robot",
+    "chosen",
+    "constants",
+    "player_in",
     "prepared",
     "reading",
     "replay",

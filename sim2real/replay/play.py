@@ -30,6 +30,9 @@ class Player:
         width: Numbers in the environment's observation.
         seed: Of noise, jitter and losses, which are alike in all worlds.
         threads: Physics threads, 0 for all processors; results do not depend on it.
+        smooth: Whether positions change with every change of a latency, and not only from one physics step to
+            the next. What rounding a latency leaves over then delays what is seen, which is the same for
+            whatever began at rest. An environment rounds.
     """
 
     def __init__(
@@ -40,17 +43,24 @@ class Player:
         width: int = 0,
         seed: int = 0,
         threads: int = 0,
+        smooth: bool = False,
     ) -> None:
         self.program, self.v, self.seed = program, np.atleast_2d(v), seed
+        self.smooth = smooth
         self.robot: Robot = robot_of(program.model)
         self.worlds = Worlds(program, len(self.v), threads)
         self._all = np.arange(len(self.v))
-        self.worlds.set_domains(self._all, self.v)
+        self.move(self.v)
         self.timestep = float(program.model.opt.timestep)
         every = len(self.robot.joints.names)
         self._columns, self._width = np.arange(every), every
         if encoders is not None:
             self._columns, self._width = np.arange(width)[encoders], width
+
+    def move(self, v: Floats) -> None:
+        """Put the worlds into other domains (w, d)."""
+        self.v = v
+        self.worlds.set_domains(self._all, v)
 
     def play(self, log: Log) -> Floats:
         """Return where the log's joints are in its rows (w, n, j); NaN in worlds that became unstable.
@@ -66,9 +76,9 @@ class Player:
         rows = np.rint(time / self.timestep).astype(np.int64)
         asked = np.repeat(self.robot.controls(log)[None], len(self.v), axis=0)
         told = distorted(self.program, "action", self.v, asked, self.seed)
-        lag, age = (
-            np.rint(self.program.delay(path, self.v) / self.timestep) for path in ("action", "observation")
-        )
+        late, old = (self.program.delay(path, self.v) / self.timestep for path in ("action", "observation"))
+        lag = np.rint(late)
+        age = old + late - lag if self.smooth else np.rint(old)
         steps = np.arange(int(np.ceil(time[-1] / self.timestep)) + 1)
         due = rows + lag[:, None].astype(np.int64)
         acting = in_force(self.program, "action", self.v, due, steps, self.timestep, self.seed)

@@ -4,13 +4,12 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from randomizers.words import did_you_mean
 from sim2real.envs.registry import is_native, make_task
-from sim2real.envs.task import Task
 from sim2real.logs import Finding, Log, LogError, Reading, check, cut, matched, read
 from sim2real.progress import Progress
 from sim2real.replay.compare import Motion, Replay
@@ -18,6 +17,8 @@ from sim2real.replay.play import Player, left_out
 from sim2real.replay.robot import robot_of
 from sim2real.replay.sag import sags
 from sim2real.spec import Bundle, Domain, Program, domain
+
+Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -45,8 +46,7 @@ def replay(bundle: Bundle, request: Request, progress: Progress) -> Replay:
         ValueError: If there is no such domain.
     """
     part, place = chosen(bundle, request.domain)
-    task = make_task(part.spec.env, part.spec.env_options) if is_native(part.spec.env) else None
-    player = Player(part.program, place.v, *_encoders(task, part.program))
+    player = player_in(part, place.v)
     logs, findings = prepared(part.program, request)
     findings = [*left_out(part.program, place.v), *findings]
     motions: dict[str, Motion] = {}
@@ -60,6 +60,16 @@ def replay(bundle: Bundle, request: Request, progress: Progress) -> Replay:
         progress.move("replay", number)
     progress.end("replay")
     return Replay(str(bundle.spec.path), place, motions, findings)
+
+
+def player_in(part: Bundle, v: Floats, smooth: bool = False) -> Player:
+    """Return worlds of a spec's environment in domains (w, d), sensed as that environment senses."""
+    encoders, width = None, 0
+    if is_native(part.spec.env):
+        task = make_task(part.spec.env, part.spec.env_options)
+        if task.encoders is not None:
+            encoders, width = task.encoders, task.sizes(part.program.model)[0]
+    return Player(part.program, v, encoders, width, smooth=smooth)
 
 
 def prepared(program: Program, request: Request) -> tuple[list[Log], list[Finding]]:
@@ -140,9 +150,3 @@ def _assigned(option: str, texts: Sequence[str], empty: bool = False) -> dict[st
         if not (equals and value and (key or empty)):
             raise LogError(f"{option} takes KEY=VALUE, given '{text}'")
     return {key: value for key, _, value in (text.partition("=") for text in texts)}
-
-
-def _encoders(task: Task | None, program: Program) -> tuple[Any, int]:
-    if task is None or task.encoders is None:
-        return None, 0
-    return task.encoders, task.sizes(program.model)[0]

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from randomizers import Normal
+from randomizers import Normal, TruncatedNormal
 from randomizers.units import parse_quantity
 from sim2real.spec.source import Problem
 
@@ -28,7 +28,9 @@ class Correlate(BaseModel):
         None, description="of all pairs alike, or a matrix; between the terms' normal scores"
     )
     covariance: tuple[tuple[_Entry, ...], ...] | None = Field(
-        None, description="a matrix, in the terms' own units; each term must be normal with that variance"
+        None,
+        description="a matrix, in the terms' own units; each term must be normal, or truncated normal, with "
+        "that variance (before it is truncated)",
     )
 
     @model_validator(mode="after")
@@ -62,12 +64,14 @@ class Correlation:
 
     Attributes:
         columns: The columns of the cube, (k,).
+        matrix: The correlation of their normal scores, (k, k).
     """
 
     def __init__(self, columns: list[int], matrix: Floats) -> None:
         self.columns = np.array(columns)
         std = np.sqrt(np.diag(matrix))
-        self._factor = np.linalg.cholesky(matrix / np.outer(std, std))
+        self.matrix = matrix / np.outer(std, std)
+        self._factor = np.linalg.cholesky(self.matrix)
 
     def apply(self, q: Floats) -> Floats:
         """Correlate independent quantiles (n, k): Φ(L Φ⁻¹(q)), the Gaussian copula."""
@@ -124,7 +128,7 @@ def _check(program: "Program", group: Correlate, columns: list[int]) -> None:
         return
     for term, column, variance in zip(group.terms, columns, np.diag(group.matrix()), strict=True):
         own = program.parameters[column].distribution
-        if not isinstance(own, Normal):
+        if not isinstance(own, Normal | TruncatedNormal):
             raise ValueError(f"a covariance needs normal terms, but '{term}' is {own.describe()}")
         if not np.isclose(own.std**2, variance, rtol=1e-6):
             raise ValueError(f"the variance of '{term}' is {variance:g} here, but {own.std**2:g} in its term")

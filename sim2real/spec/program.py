@@ -124,6 +124,14 @@ class Program:
         return np.minimum(((low + high) / 2).mean(axis=0), 1.0 - 2.0**-53)
 
     @cached_property
+    def correlation(self) -> Floats:
+        """Correlation of the parameters' normal scores (d, d): that of `correlate`, else the identity."""
+        found = np.eye(self.d)
+        for group in self._correlations:
+            found[np.ix_(group.columns, group.columns)] = group.matrix
+        return found
+
+    @cached_property
     def drifts(self) -> bool:
         """Whether any term's values change inside an episode."""
         return any(bound.term.when.drifts for bound in self.bound)

@@ -5,6 +5,7 @@ import copy
 import mujoco
 import numpy as np
 import plant
+import pytest
 from bench import ZOO, model_of, program_on, start_and_controls
 
 from randomizers.inertia import general_bodies
@@ -217,3 +218,14 @@ def test_a_gap_alone_changes_no_motion():
     qpos, qvel, ctrl, mocap = start_and_controls(ZOO, 1, 100)
     rolls = [plant.loop(m, qpos[0], qvel[0], ctrl[:, 0], mocap[:, 0]) for m in (model_of(ZOO), wide)]
     np.testing.assert_array_equal(*rolls)
+
+
+def test_a_label_is_one_element_and_none_that_belongs_to_its_namesake():
+    model = mujoco.MjModel.from_xml_string("""
+    <mujoco><worldbody><body name="hand"><joint name="wrist"/><geom size="1"/><geom size="1"/>
+      <body><joint name="hand"/><geom size="1"/></body></body></worldbody></mujoco>""")
+    assert select(model, "joint", "hand").labels == ("wrist", "hand")
+    assert select(model, "joint", "=hand").labels == ("hand",)
+    assert select(model, "geom", "=hand[1]").ids.tolist() == [1]
+    with pytest.raises(ValueError, match="'=hend' matches no joint"):
+        select(model, "joint", "=hend")

@@ -70,6 +70,24 @@ def test_an_old_position_is_one_that_was_read_earlier():
     np.testing.assert_array_equal(old, fresh[np.maximum(np.arange(len(log)) - 2, 0)])
 
 
+def test_latencies_between_physics_steps_count_where_that_is_wanted():
+    delays = {
+        "sent": {"type": "action_latency", "set": [0, 0.1]},
+        "seen": {"type": "observation_latency", "set": [0, 0.1]},
+    }
+    made, log = program(**delays), asked()
+    # All that begins at rest is as late in what is seen as in what was sent.
+    model = made.model.__copy__()
+    model.opt.gravity[:] = 0
+    made = made.rebound(model)
+    v = np.array([[0.02, 0.0], [0.022, 0.0], [0.0205, 0.0], [0.02, 0.0005], [0.0215, 0.0]])
+    whole, next_, part, aged, early = Player(made, v, threads=1, smooth=True).play(log)
+    np.testing.assert_array_equal([whole, next_], Player(made, v[:2], threads=1).play(log))
+    np.testing.assert_allclose(part, 0.75 * whole + 0.25 * next_, atol=1e-12)
+    np.testing.assert_allclose(part, aged, atol=1e-12)
+    np.testing.assert_allclose(early, 0.25 * whole + 0.75 * next_, atol=1e-12)
+
+
 def test_rows_between_physics_steps_lie_on_straight_lines():
     made, log = program(), asked()
     fine = stepped(made.model, replace(log, command=np.repeat(log.command, 10, axis=0)), 1)

@@ -22,6 +22,17 @@ app = typer.Typer(
 
 Spec = Annotated[Path, typer.Argument(metavar="SPEC", help="A spec file.", show_default=False)]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder.", show_default=False)]
+Logs = Annotated[list[Path], typer.Argument(metavar="LOGS...", help="Logs, datasets, or folders of them.")]
+Units = Annotated[
+    list[str] | None,
+    typer.Option(metavar="[KEY=]UNIT", help="rad, deg, m100_100 or 0_100; KEY is a joint or column."),
+]
+Reverse = Annotated[list[str] | None, typer.Option(metavar="JOINT", help="It counts the other way.")]
+Rename = Annotated[list[str] | None, typer.Option(metavar="LOGGED=JOINT", help="Its name in the model.")]
+Topic = Annotated[list[str] | None, typer.Option(metavar="state|command=TOPIC", help="Of a bag.")]
+Seconds = Annotated[str, typer.Option(metavar="FROM:TO", help="Only this part of each log.")]
+Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")]
+Json = Annotated[bool, typer.Option("--json", help="Print everything as JSON instead of a table.")]
 
 
 @app.command()
@@ -121,7 +132,7 @@ def record(
 @app.command()
 def inspect(
     spec: Spec,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")] = None,
+    set_: Set = None,
     preview: Annotated[Path | None, typer.Option(help="Write a sheet of randomized worlds (.png).")] = None,
 ) -> None:
     """Show every parameter of a spec, and check that each term changes something."""
@@ -142,30 +153,21 @@ def inspect(
 @app.command()
 def replay(
     spec: Spec,
-    logs: Annotated[
-        list[Path], typer.Argument(metavar="LOGS...", help="Logs, datasets, or folders of them.")
-    ],
-    domain: Annotated[str, typer.Option(help="nominal, or a target of the spec.")] = "nominal",
-    units: Annotated[
-        list[str] | None,
-        typer.Option(metavar="[KEY=]UNIT", help="rad, deg, m100_100 or 0_100; KEY is a joint or column."),
-    ] = None,
-    reverse: Annotated[
-        list[str] | None, typer.Option(metavar="JOINT", help="It counts the other way.")
-    ] = None,
-    rename: Annotated[
-        list[str] | None, typer.Option(metavar="LOGGED=JOINT", help="Its name in the model.")
-    ] = None,
-    topic: Annotated[list[str] | None, typer.Option(metavar="state|command=TOPIC", help="Of a bag.")] = None,
-    seconds: Annotated[str, typer.Option(metavar="FROM:TO", help="Only this part of each log.")] = "0:",
+    logs: Logs,
+    domain: Annotated[
+        str, typer.Option(help="nominal, or a target of the spec [identified, if there is such a target].")
+    ] = "",
+    units: Units = None,
+    reverse: Reverse = None,
+    rename: Rename = None,
+    topic: Topic = None,
+    seconds: Seconds = "0:",
     plot: Annotated[Path | None, typer.Option(help="Draw measured and simulated joints (.png).")] = None,
     video: Annotated[
         Path | None, typer.Option(help="Film the worst motion, beside what was measured.")
     ] = None,
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")] = None,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print everything as JSON instead of a table.")
-    ] = False,
+    set_: Set = None,
+    json_: Json = False,
 ) -> None:
     """Drive a spec's model by the commands of real logs, and compare it with what was measured."""
     with _errors():
@@ -194,9 +196,7 @@ def replay(
 @app.command()
 def identify(
     spec: Spec,
-    logs: Annotated[
-        list[Path], typer.Argument(metavar="LOGS...", help="Logs, datasets, or folders of them.")
-    ],
+    logs: Logs,
     out: Annotated[Path, typer.Option("-o", "--out", help="The spec to write.")] = Path("identified.yaml"),
     terms: Annotated[str | None, typer.Option(help="Only these, separated by commas.")] = None,
     hold_out: Annotated[
@@ -207,17 +207,13 @@ def identify(
     pieces: Annotated[int, typer.Option(min=1, help="Pieces of the logs that each is held against.")] = 12,
     piece: Annotated[float, typer.Option(min=0.5, help="Length of a piece [s].")] = 4.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
-    units: Annotated[list[str] | None, typer.Option(metavar="[KEY=]UNIT", help="As for replay.")] = None,
-    reverse: Annotated[list[str] | None, typer.Option(metavar="JOINT", help="As for replay.")] = None,
-    rename: Annotated[list[str] | None, typer.Option(metavar="LOGGED=JOINT", help="As for replay.")] = None,
-    topic: Annotated[
-        list[str] | None, typer.Option(metavar="state|command=TOPIC", help="As for replay.")
-    ] = None,
-    seconds: Annotated[str, typer.Option(metavar="FROM:TO", help="Only this part of each log.")] = "0:",
-    set_: Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Override.")] = None,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print everything as JSON instead of a table.")
-    ] = False,
+    units: Units = None,
+    reverse: Reverse = None,
+    rename: Rename = None,
+    topic: Topic = None,
+    seconds: Seconds = "0:",
+    set_: Set = None,
+    json_: Json = False,
 ) -> None:
     """Find a spec's parameters in real logs, and write a spec whose source is what they leave open."""
     with _errors():

@@ -14,6 +14,7 @@ from randomizers import Distribution, Normal, OperationTerm, TruncatedNormal, lo
 from randomizers.components import ComponentTerm
 from sim2real.identify.margins import margin
 from sim2real.identify.posterior import Posterior
+from sim2real.replay import IDENTIFIED
 from sim2real.runs import write_atomically
 from sim2real.spec import Bound, Bundle, Catalog, load_text
 
@@ -22,7 +23,7 @@ _LOOSE = 0.3
 """Correlation up to which a parameter that the logs leave open is drawn alone, from its prior."""
 _SINGULAR = 1e-6
 """How much is taken off all correlations, so that rounding leaves a positive definite matrix."""
-GROUP, TARGET = "posterior", "identified"
+GROUP, TARGET = "posterior", IDENTIFIED
 Body = dict[str, Any]
 
 

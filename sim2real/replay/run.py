@@ -27,13 +27,14 @@ class Request:
 
     Attributes:
         paths: Files and folders of logs.
-        domain: A target of the spec, or `nominal`.
+        domain: A target of the spec, or `nominal`; by default what `identify` found, if the spec is its, else
+            `nominal`.
         reading: What the logs do not say themselves.
         seconds: From when to when, counted from a log's first row [s].
     """
 
     paths: tuple[Path, ...]
-    domain: str = "nominal"
+    domain: str = ""
     reading: Reading = field(default_factory=Reading)
     seconds: tuple[float, float] = (0.0, float("inf"))
 
@@ -87,14 +88,19 @@ def prepared(program: Program, request: Request) -> tuple[list[Log], list[Findin
     return logs, [finding for each in found for finding in each]
 
 
-def chosen(bundle: Bundle, name: str) -> tuple[Bundle, Domain]:
-    """Return a domain by name, and the part of the spec that it is of.
+IDENTIFIED = "identified"
+"""The target of a written spec that is its most likely domain."""
+
+
+def chosen(bundle: Bundle, name: str = "") -> tuple[Bundle, Domain]:
+    """Return a domain by name, and the part of the spec that it is of; by default see `Request`.
 
     `nominal` is the model as it is, with every constant that the spec sets; of a set it is `member/nominal`.
 
     Raises:
         ValueError: If there is none.
     """
+    name = name or (IDENTIFIED if IDENTIFIED in bundle.targets else "nominal")
     known = [*(f"{part}/nominal" if part else "nominal" for part in bundle.parts), *bundle.targets]
     if name not in known:
         raise ValueError(

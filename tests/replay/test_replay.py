@@ -156,6 +156,13 @@ def test_mistakes_are_told_without_a_traceback(soft_log, tmp_path, words, says):
     assert code == 1 and says in text, text
 
 
+def test_what_was_identified_is_what_is_replayed(soft_log):
+    found = load_text(TEXT.replace("soft:", "identified:"), "arm.yaml", CATALOG)
+    soft = run(found, soft_log / "soft.csv")
+    assert soft.domain.name == "identified" and soft.document()["mean_rmse_deg"] < 1e-9
+    assert run(found, soft_log / "late.csv", domain="nominal").domain.name == "nominal"
+
+
 def test_a_set_needs_the_member_named():
     text = f"envs:\n  a: {{env: {NAME}}}\n  b: {{env: {NAME}}}\n"
     with pytest.raises(ValueError, match=r"no domain is called 'nominal'.*[ab]/nominal"):

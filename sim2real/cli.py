@@ -205,7 +205,7 @@ def identify(
     method: Annotated[str, typer.Option(help="both, evolution or least-squares.")] = "both",
     candidates: Annotated[int, typer.Option(min=1, help="Domains to simulate, about.")] = 1000,
     pieces: Annotated[int, typer.Option(min=1, help="Pieces of the logs that each is held against.")] = 12,
-    piece: Annotated[float, typer.Option(min=0.5, help="Length of a piece [s].")] = 4.0,
+    piece: Annotated[float, typer.Option(min=0.5, help="Length of a piece, in seconds.")] = 4.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
     units: Units = None,
     reverse: Reverse = None,

@@ -243,6 +243,7 @@ def identify(
             typer.echo(f"\nspec: {out}; next:\n  sim2real train {out}")
 
 
+@app.command()
 def export(
     run: RunFolder,
     out: Annotated[Path, typer.Option("-o", "--out", help="The file.")] = Path("policy.onnx"),

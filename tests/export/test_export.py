@@ -207,7 +207,7 @@ def test_tasks_say_what_they_show():
 
 def test_no_folder_no_file(run, tmp_path):
     code, text = call("export", run.path, "-o", tmp_path / "no" / "policy.onnx")
-    assert code == 1 and "there is no folder" in text
+    assert code == 1 and "there is no folder" in text, text
 
 
 @pytest.mark.parametrize(

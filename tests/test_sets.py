@@ -111,24 +111,22 @@ def test_distillation_takes_no_set():
 
 SEQUENCES = "{learning_starts: 60, batch_size: 8, units: 8}"
 TOLD = "{learning_starts: 60, batch_size: 16, actor_hidden: [8], critic_hidden: [8]"
+AGENTS = {
+    "universal": TOLD + "}",
+    "asymmetric": TOLD + ", history: 2}",
+    "up_osi": TOLD + ", history: 2, policy_steps: 90}",
+    "rma": TOLD + ", history: 2, policy_steps: 90, latent: 2}",
+    "history_sac": TOLD + ", history: 2}",
+    "recurrent_sac": SEQUENCES,
+    "rl2": "{horizon: 8, units: 8, hidden: [8]}",
+}
 
 
-@pytest.mark.parametrize(
-    ("algorithm", "agent"),
-    {
-        "universal": TOLD + "}",
-        "asymmetric": TOLD + ", history: 2}",
-        "up_osi": TOLD + ", history: 2, policy_steps: 90}",
-        "rma": TOLD + ", history: 2, policy_steps: 90, latent: 2}",
-        "history_sac": TOLD + ", history: 2}",
-        "recurrent_sac": SEQUENCES,
-        "rl2": "{horizon: 8, units: 8, hidden: [8]}",
-    }.items(),
-)
-def test_those_who_are_told_or_remember_do_so_in_a_set_too(tmp_path, algorithm, agent):
+@pytest.mark.parametrize("algorithm", AGENTS)
+def test_those_who_are_told_or_remember_do_so_in_a_set_too(tmp_path, algorithm):
     head = SPEC.partition("train:")[0]
     sizes = "steps: 120, num_envs: 6, baseline: false"
-    train_section = f"train: {{algorithm: {algorithm}, {sizes}, agent: {agent}}}\n"
+    train_section = f"train: {{algorithm: {algorithm}, {sizes}, agent: {AGENTS[algorithm]}}}\n"
     made = begun(tmp_path, text=f"{head}{train_section}evaluate: {{episodes: 2, shots: [0]}}\n")
     train(made, Progress.silent())
     found = evaluate(made, Request(("line/against",)), Progress.silent())

@@ -127,7 +127,7 @@ def test_sigint_saves_and_sigkill_loses_only_the_last_interval(tmp_path):
     wait_for(out / "baseline" / "checkpoints" / "latest.pt", process)
     wait_for(out / "checkpoints" / "latest.pt", process)
     process.send_signal(signal.SIGINT)
-    printed, shown = process.communicate(timeout=300)
+    printed, shown = process.communicate(timeout=60)
     assert process.returncode == 130, (printed, shown)
     assert f"sim2real train --resume {out}" in printed
     assert "Traceback" not in printed + shown

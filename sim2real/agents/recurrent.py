@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -151,7 +152,7 @@ class Memory:
             setattr(self, name, None if own is None else own.clone())
 
 
-class Remembering:
+class Remembering(ABC):
     """What agents with a memory share; a mixin before their other base, if they have one.
 
     Their worlds show `recall` (see `sim2real.envs.recall`). On a target they adapt by living through
@@ -189,9 +190,9 @@ class Remembering:
         actor = cast(Any, self).actor
         return actor.encoder(self._features(raw, actor.normalizer(raw))[None], hidden)[0]
 
+    @abstractmethod
     def _best(self, summary: Tensor) -> Tensor:
         """Return what the policy holds best `(n, act)`, in the bounds, at summaries."""
-        raise NotImplementedError
 
     def decide_after(self, raw: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor]:
         """Return the best actions `(n, act)` and the hidden states after them, in tensors alone.

@@ -18,7 +18,7 @@ def outcomes(folder, *names):
     command = [sys.executable, str(ROOT / "tests" / "hostile" / "mjcf.py"), str(folder), *names]
     # A new interpreter: whatever kills it is a failed case, not the end of the tests.
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=120)
     rows = [json.loads(line[5:]) for line in done.stdout.splitlines() if line.startswith("case ")]
     assert rows, done.stderr
     return {(name, through): rest for name, through, *rest in rows}, done

@@ -1,10 +1,18 @@
-"""Runs that are interrupted, and what is compared when they have gone on."""
+"""Runs that are begun, and interrupted, and what is compared when they have gone on."""
 
 import torch
 
 from sim2real.progress import Progress
 from sim2real.runs import Run
 from sim2real.session import Session, trained_agent
+from sim2real.train import start
+
+
+def begun_with(folder, text, name="run") -> Run:
+    """Begin a run of a spec's text in a folder, beside the file."""
+    path = folder / f"{name}.yaml"
+    path.write_text(text)
+    return start(path, (), folder / name)
 
 
 def interrupted(run: Run, steps: int) -> None:

@@ -16,8 +16,8 @@ from sim2real.inspection import describe, parameter_rows
 from sim2real.progress import Progress
 from sim2real.session import CATALOG, Session, reload, trained_agent, training_env
 from sim2real.spec import SpecError, load_text
-from sim2real.train import start, train
-from tests.continuing import assert_same, curves, interrupted, parameters
+from sim2real.train import train
+from tests.continuing import assert_same, begun_with, curves, interrupted, parameters
 
 SPEC = """
 envs:
@@ -45,9 +45,7 @@ CHOSEN = ("line/against", "unseen/nominal", "unseen/gentle")
 
 
 def begun(folder, name="run", text=SPEC):
-    path = folder / f"{name}.yaml"
-    path.write_text(text)
-    return start(path, (), folder / name)
+    return begun_with(folder, text, name)
 
 
 @pytest.fixture(scope="module")

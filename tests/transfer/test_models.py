@@ -14,11 +14,11 @@ from sim2real.progress import Progress
 from sim2real.runs import open_run
 from sim2real.session import CATALOG, Session, trained_agent
 from sim2real.spec import SpecError, load_text
-from sim2real.train import start, train
+from sim2real.train import train
 from sim2real.transfer.mbpo import Ring
 from sim2real.transfer.registry import METHODS, wants_of
 from tests.agents.test_sac import same
-from tests.continuing import interrupted
+from tests.continuing import begun_with, interrupted
 
 SPEC = """
 env: PointGoals-v0
@@ -51,9 +51,7 @@ def text(algorithm, steps=120, own=""):
 
 
 def begun(folder, algorithm, name="run", **changes):
-    path = folder / f"{name}.yaml"
-    path.write_text(text(algorithm, **changes))
-    return start(path, (), folder / name)
+    return begun_with(folder, text(algorithm, **changes), name)
 
 
 @pytest.fixture(scope="module", params=OWN)

@@ -16,10 +16,10 @@ from sim2real.rollout import run_episodes
 from sim2real.runs import open_run
 from sim2real.session import CATALOG, Session, fresh_agent, reload, trained_agent, training_env
 from sim2real.spec import Evaluate, SpecError, load_text
-from sim2real.train import start, train
+from sim2real.train import train
 from sim2real.transfer.finetune import begin
 from sim2real.transfer.registry import wants_of
-from tests.continuing import assert_same, interrupted
+from tests.continuing import assert_same, begun_with, interrupted
 
 SPEC = """
 env: PointGoals-v0
@@ -45,9 +45,7 @@ def text(algorithm, steps=600, own=""):
 
 
 def begun(folder, algorithm, name="run", **changes):
-    path = folder / f"{name}.yaml"
-    path.write_text(text(algorithm, **changes))
-    return start(path, (), folder / name)
+    return begun_with(folder, text(algorithm, **changes), name)
 
 
 @pytest.fixture(scope="module", params=OWN)

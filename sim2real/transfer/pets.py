@@ -52,7 +52,7 @@ class PETSConfig(ModelConfig, OffPolicyConfig):
         64, multiple_of=2, description="Plans that are compared at a time, in mirrored pairs."
     )
     elites: PositiveInt = Field(8, description="Best plans, to which the next are fitted.")
-    iterations: PositiveInt = Field(3, description="How often plans are drawn anew around the best.")
+    iterations: PositiveInt = Field(5, description="How often plans are drawn anew around the best.")
     reward: str = Field(
         "",
         description="What plans are to maximise in place of the reward that was learned: "
@@ -101,25 +101,22 @@ class PETSConfig(ModelConfig, OffPolicyConfig):
 
 
 class Model(Bounded):
-    """What a planner knows: statistics of observations, the dynamics, and what it infers of a world.
+    """What a planner knows: statistics of observations, and the dynamics.
 
     Args:
         low: Lower action bounds `(act,)`.
         high: Upper action bounds `(act,)`.
         normalizer: Statistics of all that the worlds show.
         dynamics: The ensemble.
-        encoder: Maps all normalized features `(n, features)` to the context `(n, c)`; None for no context.
     """
 
-    def __init__(
-        self, low: Tensor, high: Tensor, normalizer: Normalizer, dynamics: Dynamics, encoder: nn.Module | None
-    ) -> None:
+    def __init__(self, low: Tensor, high: Tensor, normalizer: Normalizer, dynamics: Dynamics) -> None:
         super().__init__(low, high)
-        self.normalizer, self.dynamics, self.encoder = normalizer, dynamics, encoder
+        self.normalizer, self.dynamics = normalizer, dynamics
 
     def context(self, features: Tensor) -> Tensor:
-        """Return what is inferred of each world `(n, c)`, of normalized features `(n, features)`."""
-        return features[:, :0] if self.encoder is None else self.encoder(features)
+        """Return what is inferred of each world `(n, c)`, of normalized features `(n, features)`: nothing."""
+        return features[:, :0]
 
 
 class PETS(OffPolicy):
@@ -136,14 +133,13 @@ class PETS(OffPolicy):
 
     def _make_networks(self) -> dict[str, Any]:
         config, actions = self.config, self.action_space.shape[0]
-        encoder, context = self._make_encoder()
-        size = self.plain.stop
+        size, context = self.plain.stop, self._context_size
         sizes = size, actions, context, config.model_hidden, config.members
         scale = Normalizer(size + 1, frozen=self.partial)
         dynamics = Dynamics(*sizes, self._generator, scale)
         self._ready("actor", dynamics)
         low, high = (torch.from_numpy(b) for b in (self.action_space.low, self.action_space.high))
-        model = Model(low, high, self._make_normalizer(), dynamics, encoder)
+        model = self._make_model(low, high, self._make_normalizer(), dynamics)
         value = Critic(size + context, 0, config.value_hidden, self._generator)
         self.value = self._ready("critic", value)
         self.value_target = copy.deepcopy(self.value)
@@ -152,9 +148,11 @@ class PETS(OffPolicy):
         self._reward: Reward | None = load_class(config.reward, "reward") if config.reward else None
         return {"actor": model, "value": self.value, "value_target": self.value_target}
 
-    def _make_encoder(self) -> tuple[nn.Module | None, int]:
-        """Make what infers a context, and say how long that is."""
-        return None, 0
+    _context_size = 0
+    """Numbers that are inferred of a world."""
+
+    def _make_model(self, low: Tensor, high: Tensor, normalizer: Normalizer, dynamics: Dynamics) -> Model:
+        return Model(low, high, normalizer, dynamics)
 
     def _make_optimizers(self) -> dict[str, FlatAdam]:
         return {

@@ -218,6 +218,31 @@ def test_a_context_is_made_of_the_history_and_nothing_of_the_domain():
         assert before.shape == (4, 1)
 
 
+def test_a_move_is_what_was_seen_done_and_changed_and_the_order_of_moves_does_not_matter():
+    agent = agent_of("cadm", history=3)
+    random = np.random.default_rng(2)
+    agent.actor.normalizer.update(torch.from_numpy(random.normal(3, 2, (50, agent.layout.size))))
+    agent.actor.dynamics.scale.update(torch.from_numpy(random.normal(0, 0.5, (50, 3))))
+    place, scale = agent.actor.normalizer, agent.actor.dynamics.scale
+    first, then, now, action = (random.normal(size=(1, k)) for k in (2, 2, 2, 2))
+    pairs = np.concatenate([np.zeros((1, 3)), first, action[:, :1], then, action[:, 1:]], 1)
+    features = agent.actor.normalizer(
+        agent.layout.flatten({"observation": now, "history": pairs, "domain": [[0.0]]})
+    )
+    moves, happened = agent.actor.moves(features)
+    assert happened.tolist() == [[0.0, 1.0, 1.0]]
+    for k, (seen, after) in enumerate([(first, then), (then, now)]):
+        changed = (after - seen - scale.mean[:2].numpy()) / scale.var[:2].sqrt().numpy()
+        placed = (seen - place.mean[:2].numpy()) / place.var[:2].sqrt().numpy()
+        expected = np.concatenate([placed, action[:, k : k + 1], changed], 1)
+        assert np.allclose(moves[:, k + 1], expected, atol=1e-4)
+    context = agent.actor.encoder(moves, happened)
+    swapped = agent.actor.encoder(moves[:, [0, 2, 1]], happened)
+    never = agent.actor.encoder(moves + torch.tensor([[[7.0], [0.0], [0.0]]]), happened)
+    assert torch.allclose(swapped, context, atol=1e-6) and torch.allclose(never, context, atol=1e-6)
+    assert not torch.allclose(agent.actor.encoder(2 * moves, happened), context, atol=1e-3)
+
+
 def test_the_encoder_learns_from_both_directions():
     agent = agent_of("cadm", history=3)
     random = np.random.default_rng(0)
@@ -230,10 +255,10 @@ def test_the_encoder_learns_from_both_directions():
         action = random.uniform(-1, 1, (n, 1)).astype(np.float32)
         agent.observe(Transitions(seen(), action, np.ones(n), seen(), no, no, no, ~no, no))
     batch = next(agent._batches(agent.replay, 1))
-    weight = agent.actor.encoder[1][0].weight
+    weight = agent.actor.encoder.each[0].weight
     (both,) = torch.autograd.grad(agent._model_loss(batch)[0], weight)
     forward = agent.clone({"backward": 0.0})
-    weight = forward.actor.encoder[1][0].weight
+    weight = forward.actor.encoder.each[0].weight
     (alone,) = torch.autograd.grad(forward._model_loss(batch)[0], weight)
     assert both.abs().sum() > 0 and alone.abs().sum() > 0 and not torch.equal(both, alone)
 

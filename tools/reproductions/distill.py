@@ -278,8 +278,8 @@ def _verdicts(means: dict[str, tuple[float, float, float]], entropy: dict[str, l
     off = max(float(own.max()) for own in entropy["7 %"])
     return [
         *sizes,
-        f"- KL against likelihood: {kl:.1%} against {nll:.1%} (wanted: no less) — {verdict(kl >= nll)}.",
-        f"- Driven by the student against by the teacher, as many labels: {kl:.1%} against {teacher:.1%} "
+        f"- KL against likelihood: {kl:.2%} against {nll:.2%} (wanted: no less) — {verdict(kl >= nll)}.",
+        f"- Driven by the student against by the teacher, as many labels: {kl:.2%} against {teacher:.2%} "
         f"(wanted: no less) — {verdict(kl >= teacher)}.",
         f"- Entropy of the 7 % students, KL, in the worst seed and task: {off:.2f} nat a dimension off "
         f"(wanted: within {ENTROPY}) — {verdict(off <= ENTROPY)}.",

@@ -135,8 +135,9 @@ class CaDM(PETS):
     def _context_size(self) -> int:
         return self.config.latent if self.config.told == "context" else 0
 
-    def _make_model(self, *parts: Any) -> Model:
+    def _make_model(self, low: Tensor, high: Tensor, normalizer: Normalizer, dynamics: Dynamics) -> Model:
         config, history = self.config, self.layout.columns("history")
+        parts = low, high, normalizer, dynamics
         if config.told == "nothing":
             return super()._make_model(*parts)
         pair, actions = (history.stop - history.start) // config.history, self.action_space.shape[0]

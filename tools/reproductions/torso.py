@@ -132,7 +132,7 @@ def draw(found: dict[str, Floats]) -> bytes:
 
     figure = Figure(figsize=(10, 3.8), layout="constrained")
     kg = [float(mass.split()[0]) for mass in MASSES]
-    panels = {"Specialists": (*SPECIALISTS, ENSEMBLE), "Curricula": (ENSEMBLE, *OTHERS)}
+    panels = {"Specialists": (ENSEMBLE, *SPECIALISTS), "Curricula": (ENSEMBLE, *OTHERS)}
     for axes, (title, rows) in zip(figure.subplots(1, 2, sharey=True), panels.items(), strict=True):
         for row in rows:
             if row in found:

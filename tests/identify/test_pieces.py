@@ -30,10 +30,15 @@ def test_pieces_begin_where_the_robot_was_and_as_it_moved():
     assert second.counted.sum() == 35 and not second.counted[:15].any()
 
 
-def test_pieces_are_spread_over_all_logs():
+def test_pieces_are_spread_from_the_slowest_to_the_fastest():
     logs = [asked(4.0, name="one"), asked(8.0, name="two")]
+    rate = np.repeat([7, 1, 9, 3, 2, 4, 6, 5, 0, 11, 10, 8], 50)  # of each second of both, its rank
+    command = np.cumsum(0.02 * rate)[:, None] * [1.0, -1.0]
+    logs = [replace(logs[0], command=command[:200]), replace(logs[1], command=command[200:])]
     pieces = segments(logs, 1.0, 4)
-    assert [piece.log.name for piece in pieces] == ["one", "two", "two", "two"]
+    assert [(piece.log.name, round(piece.log.time[0])) for piece in pieces] == [
+        ("one", 0), ("two", 1), ("two", 4), ("two", 5),
+    ]  # fmt: skip
     with pytest.raises(ValueError, match=r"no log has 9 s.* the longest has 7\.98 s: give a shorter --piece"):
         segments(logs, 9.0, 4)
 

@@ -16,7 +16,7 @@ from sim2real.logs import Log
 Floats = NDArray[np.float64]
 SHARE = 0.9
 """Share of samples that a band should cover."""
-DRAWS = 16
+DRAWS = 8
 """Domains drawn from the posterior."""
 
 

@@ -95,6 +95,8 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
 
 def fit(objective: Objective, request: Request, journal: Journal, progress: Progress) -> Posterior:
     """Return the posterior of an objective's parameters, by the method that is asked for."""
+    if journal.found is not None:
+        return Posterior(objective.space, *journal.found)
     z, many = np.zeros(len(objective.space.columns)), request.candidates
     if request.method == "both":
         many = many // 2
@@ -104,7 +106,9 @@ def fit(objective: Objective, request: Request, journal: Journal, progress: Prog
         weight = weights(objective, objective.errors(z[None])[0])
     else:
         z, weight = refine(objective, z, many, progress)
-    return posterior(objective, z, weight)
+    found = posterior(objective, z, weight)
+    journal.keep(found.mean, found.covariance)
+    return found
 
 
 def _check(bundle: Bundle, request: Request) -> None:

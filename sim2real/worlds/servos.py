@@ -25,6 +25,7 @@ _EFFECTS = (
 _STATE = ("place", "pace", "error", "wait", "slack")
 READS = ("actuator_gainprm", "actuator_biasprm", "actuator_forcerange", "actuator_ctrlrange")
 """Model fields of each world that a servo must know."""
+_ENDLESS = (-np.inf, np.inf)
 _SOON = 1e-6
 """Share of a physics step by which a servo's own period may be over too late."""
 
@@ -86,8 +87,11 @@ class Servos:
                 self._effects[name][np.ix_(ids, at)] = own
         self._kp[ids] = field("actuator_gainprm")[:, self.ids, 0]
         self._kd[ids] = -field("actuator_biasprm")[:, self.ids, 2]
-        self._force[ids] = field("actuator_forcerange")[:, self.ids]
-        self._range[ids] = field("actuator_ctrlrange")[:, self._ctrl]
+        for ends, name, rows, limited in (
+            (self._force, "actuator_forcerange", self.ids, self._limited),
+            (self._range, "actuator_ctrlrange", self._ctrl, self._clamped),
+        ):
+            ends[ids] = np.where(limited[:, None], field(name)[:, rows], _ENDLESS)
 
     def reset(self, ids: Ints) -> None:
         """Let servos of worlds (m,) hold where their joints are when their next physics step begins."""
@@ -119,24 +123,21 @@ class Servos:
         """
         q, v, dt = self._gear * qpos[:, self._qpos], self._gear * qvel[:, self.dofs], timestep[:, None]
         self._hold(ids, q)
-        told = ctrl[:, self._ctrl]
-        place = self._profiled(
-            ids, np.where(self._clamped, np.clip(told, *_ends(self._range[ids])), told), dt
-        )
+        goal = _within(ctrl[:, self._ctrl], *_ends(self._range[ids]))
+        place = self._profiled(ids, goal, dt)
         wanted, force = self._geared(ids, self._shaped(ids, place, q, dt), q, v, dt)
         ctrl = ctrl.copy()
         ctrl[:, self._ctrl] = wanted
         if self.rubs:
             friction = friction.copy()
-            friction[:, self.dofs] = self._rubbed(
-                ids, friction[:, self.dofs], v / self._gear, self._gear * force
-            )
+            loss, speed = friction[:, self.dofs], qvel[:, self.dofs]
+            friction[:, self.dofs] = self._rubbed(ids, loss, speed, self._gear * force)
         return ctrl, friction
 
     def _hold(self, ids: Any, q: Floats) -> None:
-        worlds = np.arange(len(self._fresh))[ids]
-        fresh = self._fresh[worlds]
-        if fresh.any():
+        if self._fresh.any():
+            worlds = np.arange(len(self._fresh))[ids]
+            fresh = self._fresh[worlds]
             self._clear(worlds[fresh])
             self._state["place"][worlds[fresh]] = q[fresh]
 
@@ -155,7 +156,7 @@ class Servos:
         stopping = 0.5 * brake * (np.sqrt(1 + 8 * far / (brake * dt)) - 1)
         least = np.minimum(far / dt, np.where(most > 0, most, np.inf))
         wished = np.sign(gap) * np.minimum(np.where(a > 0, stopping, np.inf), least)
-        pace = pace + np.clip(wished - pace, -brake, brake)
+        pace = pace + _within(wished - pace, -brake, brake)
         place = np.where((a > 0) | (most > 0), place + pace * dt, goal)
         self._state["place"][ids], self._state["pace"][ids] = place, pace
         return place
@@ -172,27 +173,28 @@ class Servos:
         self._state["error"][ids], self._state["wait"][ids] = error, np.where(period > 0, wait, 0.0)
         left = np.sign(error) * np.maximum(np.abs(error) - band, 0.0)
         end = np.where(most > 0, most / kp, np.inf)
-        return np.where((period > 0) | (band > 0) | (most > 0), q + np.clip(left, -end, end), place)
+        return np.where((period > 0) | (band > 0) | (most > 0), q + _within(left, -end, end), place)
 
     def _geared(self, ids: Any, place: Floats, q: Floats, v: Floats, dt: Floats) -> tuple[Floats, Floats]:
         """Return set points (m, k) with which nothing is transmitted inside the backlash, and the force."""
         kp, kd = self._kp[ids], self._kd[ids]
-        force = kp * (place - q) - kd * v
-        force = np.where(self._limited, np.clip(force, *_ends(self._force[ids])), force)
+        force = _within(kp * (place - q) - kd * v, *_ends(self._force[ids]))
         if "backlash" not in self._given:
             return place, force
         play, slack = self._effects["backlash"][ids] / 2, self._state["slack"][ids]
-        slack = np.clip(slack + dt * force / np.where(kd > 0, kd, np.inf), -play, play)
+        slack = _within(slack + dt * force / np.where(kd > 0, kd, np.inf), -play, play)
         self._state["slack"][ids] = slack
         meshed = (play == 0) | (np.sign(force) * slack >= play)
         return np.where(meshed, place, q + kd * v / kp), np.where(meshed, force, 0.0)
 
     def _rubbed(self, ids: Any, loss: Floats, v: Floats, force: Floats) -> Floats:
         """Return friction losses (m, k) at speeds of the joints under forces in their gears."""
-        own = {name: self._effects[name][ids] for name in ("stiction", "stribeck_velocity", "load_friction")}
-        some = own["stribeck_velocity"] > 0
-        still = np.where(some, np.exp(-np.abs(v) / np.where(some, own["stribeck_velocity"], 1.0)), 0.0)
-        return loss * (1 + own["stiction"] * still) + own["load_friction"] * np.abs(force)
+        if "stiction" in self._given:
+            scale = self._effects["stribeck_velocity"][ids]
+            some = scale > 0
+            still = np.where(some, np.exp(-np.abs(v) / np.where(some, scale, 1.0)), 0.0)
+            loss = loss * (1 + self._effects["stiction"][ids] * still)
+        return loss + self._effects["load_friction"][ids] * np.abs(force)
 
     def state_dict(self) -> dict[str, Any]:
         """Return what servos remember."""
@@ -203,6 +205,10 @@ class Servos:
         for name, state in self._state.items():
             state[:] = saved[name]
         self._fresh[:] = saved["fresh"]
+
+
+def _within(x: Floats, low: Floats, high: Floats) -> Floats:
+    return np.minimum(np.maximum(x, low), high)  # as np.clip, but in half the time
 
 
 def _ends(ranges: Floats) -> tuple[Floats, Floats]:

@@ -25,6 +25,7 @@ UNRECORDED = frozenset({"time", "eq_active"})
 # The engine's own list of fields from which mj_setConst derives others.
 _DERIVE: frozenset[str] = frozenset(mujoco.MjModel._setconst_inputs)
 _NONE = np.zeros((0, 0))
+_FEW = 16
 # Options that only make forces, from which it derives nothing.
 _FORCES = frozenset({"opt.gravity", "opt.wind", "opt.density", "opt.viscosity", "opt.magnetic"})
 # Without constraints no collisions are looked for, which take most of the time of `mj_fwdPosition`.
@@ -59,6 +60,9 @@ class Worlds:
     def __init__(self, program: Program, num_worlds: int, threads: int = 0) -> None:
         self.program = program
         self.num_worlds = num_worlds
+        self.servos = Servos(program, num_worlds)
+        # Servos take one physics step at a time, too short for a few worlds to wait for other threads.
+        threads = 1 if self.servos and num_worlds <= _FEW else threads
         self.batch = Batch(program.model, num_worlds, threads)
         self.values = np.repeat(program.nominal[None], num_worlds, axis=0)
         self._failed, self._moved = np.zeros(num_worlds, dtype=bool), False
@@ -71,7 +75,6 @@ class Worlds:
         self._clocks = self.batch.expand("opt.timestep") if any(True for _ in program.terms(Clock)) else None
         self._warned: NDArray[np.int32] = self.batch.warning[:, :, 1]
         self._bound: dict[str, Floats] = {}
-        self.servos = Servos(program, num_worlds)
         self._rubbed = self.batch.expand("dof_frictionloss") if self.servos.rubs else None
         if self.servos:
             self._tune(np.arange(num_worlds))

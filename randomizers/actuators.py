@@ -26,7 +26,7 @@ def _follows(model: mujoco.MjModel, column: int) -> NDArray[np.bool_]:
     return fixed & affine & alone & (gain != 0) & (gain == -bias[:, column])
 
 
-_NO_SERVO = Refusal(lambda model: ~_follows(model, 1), "is no position servo, so it has no kp")
+NO_SERVO = Refusal(lambda model: ~_follows(model, 1), "is no position servo, so it has no kp")
 _NO_KD = Refusal(
     lambda model: ~(_follows(model, 1) | _follows(model, 2)),
     "is neither a position nor a velocity servo, so it has no kd",
@@ -86,7 +86,7 @@ class Kp(ElementRandomizer):
 
     kind: ClassVar[str] = "actuator"
     unit: ClassVar[str] = "N m/rad"
-    refuses: ClassVar[tuple[Refusal, ...]] = (ACTUATION_ON, _NO_SERVO)
+    refuses: ClassVar[tuple[Refusal, ...]] = (ACTUATION_ON, NO_SERVO)
     writes: ClassVar[tuple[str, ...]] = ("actuator_gainprm", "actuator_biasprm")
 
     def nominal_values(self, model: mujoco.MjModel, ids: Selection) -> Floats:

@@ -90,20 +90,21 @@ class ComponentTerm(Term):
         return np.stack([offsets[label] for label in self.components[component].labels], axis=-1)
 
 
-class BodyComponents(ComponentTerm):
-    """Components of each body that `select` matches, each with its own draws or one for all."""
+class ElementComponents(ComponentTerm):
+    """Components of each element that `select` matches, each with its own draws or one for all."""
 
+    kind: ClassVar[str] = "body"
     refuses: ClassVar[tuple[Refusal, ...]] = ()
 
     select: str = Field(description="regular expression on whole names")
     share: bool = Field(False, description="one draw for all selected elements")
 
     def selection(self, model: mujoco.MjModel) -> Selection:
-        """Return the selected bodies; see `randomizers.select.select`."""
-        return select(model, "body", self.select)
+        """Return the selected elements; see `randomizers.select.select`."""
+        return select(model, self.kind, self.select)
 
     def parameters(self, model: mujoco.MjModel) -> dict[str, Parameter]:
-        """One parameter for each component, of each selected body or of all when shared."""
+        """One parameter for each component, of each selected element or of all when shared."""
         chosen = self.selection(model)
         refuse(self.refuses, model, chosen)
         alone = self.share or len(chosen.ids) == 1

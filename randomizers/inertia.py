@@ -14,7 +14,7 @@ from pydantic import Field, field_validator
 
 from randomizers.base import Fields, Randomizer
 from randomizers.checks import Refusal, fixed_body, massless
-from randomizers.components import BodyComponents, Component
+from randomizers.components import Component, ElementComponents
 from randomizers.distributions import Floats
 from randomizers.elements import ElementRandomizer
 from randomizers.operands import Operand
@@ -59,7 +59,7 @@ def _moved_by(model: mujoco.MjModel, tendon: int) -> list[int]:
     return found
 
 
-class CenterOfMass(BodyComponents, Randomizer):
+class CenterOfMass(ElementComponents, Randomizer):
     """Offset of the centre of mass of bodies, along the axes of the body's frame."""
 
     components: ClassVar[Mapping[str, Component]] = {axis: Component((axis,), "m") for axis in "xyz"}
@@ -81,7 +81,7 @@ class CenterOfMass(BodyComponents, Randomizer):
         fields["body_ipos"][:, ids] = _moved(nominal.body_ipos[ids], offset)
 
 
-class PseudoInertia(BodyComponents, Randomizer):
+class PseudoInertia(ElementComponents, Randomizer):
     """Mass, centre and inertia of bodies together, by ten numbers that are always physically valid.
 
     The log-Cholesky perturbation of Rucker and Wensing (2022), J = U J₀ Uᵀ with

@@ -5,6 +5,7 @@ cube and draws with the terms that edit fields.
 """
 
 import re
+from collections.abc import Mapping
 from typing import ClassVar, Literal, Protocol, cast
 
 import mujoco
@@ -124,6 +125,21 @@ class Disturbance(Term):
             draw: Its random numbers.
         """
         raise TypeError(f"{type(self).__name__} defines no wrench")
+
+
+class Drive(Term):
+    """A term that acts inside position servos, between a command and its joint, in every physics step."""
+
+    def actuators(self, model: mujoco.MjModel) -> NDArray[np.int64]:
+        """Return the servos acted on, (k,)."""
+        raise TypeError(f"{type(self).__name__} defines no actuators")
+
+    def effects(self, values: Floats, count: int) -> Mapping[str, Floats]:
+        """Map values (n, d) to what `sim2real.worlds.servos` knows, by its name: (n, count) each.
+
+        What is left out is left as it is.
+        """
+        raise TypeError(f"{type(self).__name__} defines no effects")
 
 
 class Clock(Term):

@@ -25,10 +25,11 @@ from randomizers.disturbances import ExternalForce, Push
 from randomizers.fields import FIELDS
 from randomizers.images import ImageBlur, ImageExposure, ImageNoise
 from randomizers.inertia import CenterOfMass, Payload, PseudoInertia
-from randomizers.joints import JointLimits, JointOffset, JointRange, TendonRange
+from randomizers.joints import FrictionImpedance, JointLimits, JointOffset, JointRange, TendonRange
 from randomizers.looks import LOOKS
 from randomizers.operations import ElementTerm
 from randomizers.optics import OPTICS
+from randomizers.servos import Servo
 from randomizers.signals import (
     ActionJitter,
     ActionLatency,
@@ -55,6 +56,7 @@ BUILTIN: dict[str, type[Term]] = {
     "contact_impedance": ContactImpedance,
     "pair_impedance": PairImpedance,
     "geom_size": GeomSize,
+    "friction_impedance": FrictionImpedance,
     "joint_range": JointRange,
     "joint_limits": JointLimits,
     "joint_offset": JointOffset,
@@ -66,6 +68,7 @@ BUILTIN: dict[str, type[Term]] = {
     "gear": Gear,
     "control_range": ControlRange,
     "force_range": ForceRange,
+    "servo": Servo,
     "gravity": Gravity,
     "gravity_tilt": GravityTilt,
     "wind": Wind,

@@ -89,13 +89,14 @@ def distributions() -> list[list[str]]:
 
 def acts_on(cls: type) -> str:
     """Say which fields or which path a term acts on."""
-    from randomizers import Clock, Disturbance, Lens, Paint, Randomizer, SignalTerm
+    from randomizers import Clock, Disturbance, Drive, Lens, Paint, Randomizer, SignalTerm
 
     if issubclass(cls, Randomizer):
         return ", ".join(f"`{field}`" for field in cls.writes)
     if issubclass(cls, SignalTerm):
         return f"{cls.path} path"
-    kinds = {Disturbance: "`xfrc_applied`", Clock: "`opt.timestep`", Lens: "picture", Paint: "`tex_data`"}
+    kinds = {Disturbance: "`xfrc_applied`", Drive: "inside servos", Clock: "`opt.timestep`"}
+    kinds |= {Lens: "picture", Paint: "`tex_data`"}
     return next((what for kind, what in kinds.items() if issubclass(cls, kind)), "")
 
 

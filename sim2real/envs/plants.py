@@ -1,14 +1,16 @@
 """What signals act on: a task's worlds; and the forces from outside."""
 
+from collections.abc import Callable
 from typing import Any
 
+import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
 from randomizers import Clock, Delay, Disturbance
 from sim2real.envs.task import State, Task
 from sim2real.spec import Moment, Program
-from sim2real.worlds import UNRECORDED, Worlds
+from sim2real.worlds import UNRECORDED, Servos, Worlds
 
 Ints = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -71,6 +73,19 @@ def plant_of(worlds: Worlds, task: Task, state: State) -> TaskPlant:
     own = type(task)
     plain = own.act is Task.act and own.advance is Task.advance and not task.settles
     return (PlainPlant if plain and UNRECORDED.isdisjoint(task.reads) else TaskPlant)(worlds, task, state)
+
+
+def drive(
+    servos: Servos, model: mujoco.MjModel, data: mujoco.MjData, nstep: int, take_steps: Callable[[int], None]
+) -> None:
+    """Take physics steps of one world under what servos make of its controls, which stay as they are."""
+    for _ in range(nstep):
+        told, loss = data.ctrl.copy(), model.dof_frictionloss.copy()
+        timestep = np.array([model.opt.timestep])
+        ctrl, rubbed = servos(slice(None), told[None], loss[None], data.qpos[None], data.qvel[None], timestep)
+        data.ctrl[:], model.dof_frictionloss[:] = ctrl[0], rubbed[0]
+        take_steps(1)
+        data.ctrl[:], model.dof_frictionloss[:] = told, loss
 
 
 class Forces:

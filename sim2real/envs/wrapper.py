@@ -8,14 +8,15 @@ import mujoco
 import numpy as np
 from numpy.typing import NDArray
 
-from randomizers import Choice, Clock, Delay, Distribution, Disturbance, SignalTerm, Term
+from randomizers import Choice, Clock, Delay, Distribution, Disturbance, Drive, SignalTerm, Term
 from sim2real.envs.domains import Domains, from_source
 from sim2real.envs.edits import Edits
 from sim2real.envs.hosts import Host, begin, sensed, simulation, with_sensed
 from sim2real.envs.paths import Signals
 from sim2real.envs.pictures import Photographer, usual_camera
-from sim2real.envs.plants import Forces, applied, clocked
+from sim2real.envs.plants import Forces, applied, clocked, drive
 from sim2real.spec import Moment, Problem, Program, ProgramError
+from sim2real.worlds import Servos
 
 Ints = NDArray[np.int64]
 Floats = NDArray[Any]
@@ -36,8 +37,8 @@ def model_of(env: gym.Env[Any, Any]) -> mujoco.MjModel:
 class HostPlant:
     """A foreign environment in the middle of its step, as `sim2real.envs.paths.Plant` of one world."""
 
-    def __init__(self, host: Host, acts: bool) -> None:
-        self.host, self.acts = host, acts
+    def __init__(self, host: Host, acts: bool, servos: Servos) -> None:
+        self.host, self.acts, self.servos = host, acts, servos
         self.observation: Any = None
         self.under_way = False
 
@@ -48,7 +49,10 @@ class HostPlant:
 
     def step(self, ids: Ints, nstep: int) -> None:
         """Take physics steps."""
-        self.host.take_steps(nstep)
+        if self.servos:
+            drive(self.servos, self.host.model, self.host.data, nstep, self.host.take_steps)
+        else:
+            self.host.take_steps(nstep)
         self.under_way = True
 
     def settle(self) -> None:
@@ -95,7 +99,7 @@ class RandomizedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self.values = program.nominal[None].copy()
         self._last: Any = None
         self._edits = Edits(program)
-        self._forces = Forces(program)
+        self._forces, self._servos = Forces(program), Servos(program, 1)
         pushed = [bound.term.bodies(program.model) for bound in program.terms(Disturbance)]
         self._pushed = np.unique(np.concatenate([np.zeros(0, dtype=np.int64), *pushed]))
         self._signals: Signals | None = None
@@ -121,10 +125,10 @@ class RandomizedEnv(gym.Wrapper[Any, Any, Any, Any]):
         delays = (program.longest_delay(path, probe) for path in ("action", "observation"))
         action, observation = (int(np.ceil(delay / self.period)) + 1 for delay in delays)
         acts = any(getattr(bound.term, "path", None) == "action" for bound in program.bound)
-        self._plant = HostPlant(host, acts)
+        self._plant = HostPlant(host, acts, self._servos)
         sizes, clock = (host.said().size, host.observation_size), (self._frame_skip, self._timestep)
         made = Signals(program, self._plant, 1, sizes, *clock, (action, observation))
-        self._signals = None if made.idle else made
+        self._signals = None if made.idle and not self._servos else made
 
     def reset(
         self, *, seed: int | None = None, options: dict[str, Any] | None = None
@@ -137,6 +141,7 @@ class RandomizedEnv(gym.Wrapper[Any, Any, Any, Any]):
         self._step = 0
         self._draw()
         self._apply()
+        self._servos.reset(_ONE)
         self.host.data.xfrc_applied[self._pushed] = 0.0
         observation, info = self.env.reset(seed=seed, options=options)
         renewed = self.host.refresh()
@@ -235,6 +240,8 @@ class RandomizedEnv(gym.Wrapper[Any, Any, Any, Any]):
         if self.period:
             self._clock(model)
         self._edits.write(model, self.values[0])
+        if self._servos:
+            self._servos.tune(_ONE, self.values, lambda name: getattr(model, name)[None])
 
     def _adopt(self) -> None:
         """Take over a model that the environment has just compiled."""
@@ -273,7 +280,7 @@ class RandomizedEnv(gym.Wrapper[Any, Any, Any, Any]):
 
 def needs_steps(term: Term) -> bool:
     """Whether a term needs to know when an environment takes which physics steps."""
-    return isinstance(term, SignalTerm | Clock | Disturbance) or term.when.drifts
+    return isinstance(term, SignalTerm | Clock | Disturbance | Drive) or term.when.drifts
 
 
 def _probe(host: Host, program: Program) -> None:

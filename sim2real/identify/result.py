@@ -17,11 +17,15 @@ class Errors:
         before: In the nominal domain.
         after: In the most likely one.
         fitted: Whether any of it was looked at.
+        covered: Share of its samples inside the 90 % band of the posterior predictive.
+        samples: How many those are, of each joint.
     """
 
     before: float
     after: float
     fitted: bool
+    covered: float
+    samples: int
 
 
 @dataclass(frozen=True)
@@ -105,7 +109,7 @@ def notes(found: Posterior, errors: Mapping[str, Errors]) -> list[str]:
         count = sum(e.fitted == (what == "fitted") for e in errors.values())
         lines.append(
             f"RMSE of motions {what.replace('_', ' ')} ({count}): {rmse['before']:.3g} deg in the nominal "
-            f"domain, {rmse['after']:.3g} in the most likely one"
+            f"domain, {rmse['after']:.3g} in the most likely one; 90 % bands cover {rmse['covered']:.1%}"
         )
     if found.open:
         lines.append(f"not determined by these logs: {', '.join(found.open)}")
@@ -114,13 +118,17 @@ def notes(found: Posterior, errors: Mapping[str, Errors]) -> list[str]:
 
 
 def summary(errors: Mapping[str, Errors]) -> dict[str, dict[str, float]]:
-    """Return mean errors before and after, of motions `fitted` and, if there are any, `held_out`."""
+    """Return mean errors before and after, of motions `fitted` and, if there are any, `held_out`.
+
+    Beside them stands the share of samples that bands cover.
+    """
     found: dict[str, dict[str, float]] = {}
     for key, fitted in (("fitted", True), ("held_out", False)):
         own = [e for e in errors.values() if e.fitted == fitted]
         if own:
-            before, after = (sum(x) / len(own) for x in zip(*((e.before, e.after) for e in own), strict=True))
-            found[key] = {"before": before, "after": after}
+            found[key] = {name: sum(getattr(e, name) for e in own) / len(own) for name in ("before", "after")}
+            inside = sum(e.covered * e.samples for e in own)
+            found[key]["covered"] = inside / sum(e.samples for e in own)
     return found
 
 

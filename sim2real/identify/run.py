@@ -1,7 +1,7 @@
 """`sim2real identify`: logs → a search of the cube → a posterior → a spec whose source it is."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Literal, get_args
@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from randomizers.words import did_you_mean
 from sim2real.identify.objective import Objective
 from sim2real.identify.posterior import Posterior, posterior, weights
+from sim2real.identify.predict import DRAWS, covered, residuals
 from sim2real.identify.refine import refine
 from sim2real.identify.result import Errors, Identified, notes
 from sim2real.identify.search import Journal, evolve
 from sim2real.identify.segments import Segment, segments
-from sim2real.identify.space import Space, space_of
+from sim2real.identify.space import space_of
 from sim2real.identify.write import identified, write
 from sim2real.logs import Log, LogError, Reading
 from sim2real.progress import Progress
@@ -78,7 +79,8 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
     objective = Objective(space, lambda v: player_in(bundle, v, smooth=True), pieces)
     journal = Journal(request.out.with_suffix(".search.json"), _key(bundle, request, pieces))
     found = fit(objective, request, journal, progress)
-    errors = _errors(bundle, space, found, logs, {log.name for log in fitted}, progress)
+    spread = residuals(objective, found.mean)
+    errors = _errors(bundle, found, logs, {log.name for log in fitted}, spread, progress)
     about = [
         f"sim2real identify {bundle.spec.path}, from {len(pieces)} pieces of {request.piece:g} s of",
         f"  {', '.join(log.name for log in fitted)}",
@@ -93,6 +95,8 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
 
 def fit(objective: Objective, request: Request, journal: Journal, progress: Progress) -> Posterior:
     """Return the posterior of an objective's parameters, by the method that is asked for."""
+    if journal.found is not None:
+        return Posterior(objective.space, *journal.found)
     z, many = np.zeros(len(objective.space.columns)), request.candidates
     if request.method == "both":
         many = many // 2
@@ -102,7 +106,9 @@ def fit(objective: Objective, request: Request, journal: Journal, progress: Prog
         weight = weights(objective, objective.errors(z[None])[0])
     else:
         z, weight = refine(objective, z, many, progress)
-    return posterior(objective, z, weight)
+    found = posterior(objective, z, weight)
+    journal.keep(found.mean, found.covariance)
+    return found
 
 
 def _check(bundle: Bundle, request: Request) -> None:
@@ -140,15 +146,23 @@ def _key(bundle: Bundle, request: Request, pieces: Sequence[Segment]) -> str:
 
 
 def _errors(
-    bundle: Bundle, space: Space, found: Posterior, logs: Sequence[Log], fitted: set[str], progress: Progress
+    bundle: Bundle,
+    found: Posterior,
+    logs: Sequence[Log],
+    fitted: set[str],
+    spread: Mapping[str, Floats],
+    progress: Progress,
 ) -> dict[str, Errors]:
-    """Replay whole motions in the nominal and the most likely domain."""
-    player = player_in(bundle, np.stack([space.base, space.values(found.mean[None])[0]]))
+    """Replay whole motions in the nominal and the most likely domain, and in some of the posterior."""
+    best, drawn = (found.space.values(z) for z in (found.mean[None], found.draw(DRAWS, 0)))
+    player = player_in(bundle, np.concatenate([found.space.base[None], best, drawn]))
     joints, errors = robot_of(bundle.program.model).joints, dict[str, Errors]()
     progress.begin("replay", len(logs))
     for number, log in enumerate(logs, 1):
-        scores = [Motion(log, joints, positions).score() for positions in player.play(log)]
-        errors[log.name] = Errors(*scores, fitted=log.name in fitted)
+        played = player.play(log)
+        before, after = (Motion(log, joints, positions).score() for positions in played[:2])
+        band = covered(log, played[2:], spread)
+        errors[log.name] = Errors(before, after, log.name in fitted, band, int(log.seen.sum()))
         progress.move("replay", number)
     progress.end("replay")
     return errors

@@ -22,28 +22,45 @@ at most: in many dimensions all lie about as far, and too far for any to be bett
 
 
 class Journal:
-    """Losses of each generation, in a file beside the result until that is written.
+    """Losses of each generation, and what came of it all, in a file beside the result until that is written.
 
     Args:
         path: The file, or None to keep none.
         key: Of everything that losses depend on; a file with another key is begun anew.
+
+    Attributes:
+        losses: Of each generation.
+        found: Mean (k,) and covariance (k, k) of the posterior, once it is known.
     """
 
     def __init__(self, path: Path | None, key: str) -> None:
         self._path, self._key = path, key
         self.losses: list[list[float]] = []
+        self.found: tuple[Floats, Floats] | None = None
         if path is not None and path.exists():
             try:
                 saved = json.loads(path.read_text())
-                self.losses = saved["losses"] if saved["key"] == key else []
+                if saved["key"] == key:
+                    self.losses = saved["losses"]
+                    mean, covariance = saved["found"] or ([], [])
+                    self.found = (np.array(mean), np.array(covariance)) if mean else None
             except (ValueError, KeyError, TypeError):
-                self.losses = []
+                self.losses, self.found = [], None
 
     def add(self, losses: Floats) -> None:
         """Keep the losses of one more generation."""
         self.losses.append(losses.tolist())
+        self._write()
+
+    def keep(self, mean: Floats, covariance: Floats) -> None:
+        """Keep the posterior: what is left to do after it need not wait for it again."""
+        self.found = mean, covariance
+        self._write()
+
+    def _write(self) -> None:
         if self._path is not None:
-            write_json(self._path, {"key": self._key, "losses": self.losses})
+            found = None if self.found is None else [part.tolist() for part in self.found]
+            write_json(self._path, {"key": self._key, "losses": self.losses, "found": found})
 
     def remove(self) -> None:
         """Remove the file."""

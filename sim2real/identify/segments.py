@@ -28,7 +28,10 @@ class Segment:
 
 
 def segments(logs: Sequence[Log], seconds: float, count: int) -> list[Segment]:
-    """Cut logs into pieces, and take as many as wanted, spread evenly over all that was logged.
+    """Cut logs into pieces, and take as many as wanted, spread evenly from the slowest to the fastest.
+
+    How fast a piece is says its commands' root mean square speed. Friction shows in slow pieces, limits of
+    speed and acceleration only in the fastest, of which a long log may have few.
 
     Args:
         logs: Matched to one model.
@@ -45,8 +48,15 @@ def segments(logs: Sequence[Log], seconds: float, count: int) -> list[Segment]:
             f"no log has {seconds:g} s, the length of a piece; the longest has {longest:.3g} s: "
             "give a shorter --piece"
         )
-    taken = np.unique(np.linspace(0, len(ends) - 1, min(count, len(ends))).round().astype(int))
-    return [_begun(*ends[i]) for i in taken]
+    order = np.argsort([_speed(log.rows(part)) for log, part in ends], kind="stable")
+    taken = order[np.linspace(0, len(ends) - 1, min(count, len(ends))).round().astype(int)]
+    return [_begun(*ends[i]) for i in np.unique(taken)]
+
+
+def _speed(log: Log) -> float:
+    """Return the root mean square of how fast commands change, [rad/s] or [m/s]."""
+    rate = np.diff(log.command, axis=0) / np.diff(log.time)[:, None]
+    return float(np.sqrt(np.mean(rate**2)))
 
 
 def _parts(log: Log, seconds: float) -> list[slice]:

@@ -3,6 +3,7 @@
 from randomizers import (
     Clock,
     Disturbance,
+    Drive,
     Lens,
     Paint,
     Parameter,
@@ -53,8 +54,16 @@ def writes(term: Term) -> str:
         return ", ".join(term.writes)
     if isinstance(term, SignalTerm):
         return f"the {term.path} path"
-    kinds = {Disturbance: "xfrc_applied", Clock: "opt.timestep", Lens: "the picture", Paint: "tex_data"}
-    return next((what for kind, what in kinds.items() if isinstance(term, kind)), "")
+    return next((what for kind, what in _KINDS.items() if isinstance(term, kind)), "")
+
+
+_KINDS = {
+    Disturbance: "xfrc_applied",
+    Drive: "set points and dof_frictionloss in each physics step",
+    Clock: "opt.timestep",
+    Lens: "the picture",
+    Paint: "tex_data",
+}
 
 
 _SEEN = ("geom_rgba", "site_rgba", "tendon_rgba", "skin_rgba", "mat_", "light_", "cam_", "vis.", "tex_")

@@ -99,6 +99,10 @@ class Player:
         filtered = np.flatnonzero(model.actuator_actnum == 1)
         if len(filtered):
             self.worlds.bind("act")[:, model.actuator_actadr[filtered]] = controls[filtered]
+        pace = np.zeros(model.nv)
+        if log.velocity is not None:
+            pace[self.robot.dof[rows]] = np.nan_to_num(log.velocity[0])
+        self.worlds.servos.begin(controls, pace)
         self.worlds.forward(self._all)
 
     def _simulate(self, log: Log, told: Floats, acting: NDArray[np.int64], when: Floats) -> Floats:

@@ -6,7 +6,7 @@ from typing import cast
 import mujoco
 import numpy as np
 
-from randomizers import Clock, Delay, Jitter, Loss, Randomizer, Term, nominal_field
+from randomizers import Clock, Delay, Drive, Jitter, Loss, Randomizer, Term, nominal_field
 from randomizers.words import listing
 from sim2real.spec.source import Problem
 
@@ -23,6 +23,7 @@ def overlaps(model: mujoco.MjModel, terms: Mapping[str, Term]) -> list[Problem]:
     problems: list[Problem] = []
     writers: dict[Number, list[str]] = {}
     signals: dict[str, str] = {}
+    drives: dict[tuple[str, int], str] = {}
     for name, term in terms.items():
         path = ("randomize", name)
         if isinstance(term, Randomizer):
@@ -39,7 +40,24 @@ def overlaps(model: mujoco.MjModel, terms: Mapping[str, Term]) -> list[Problem]:
                     Problem(path, f"a second {signal} beside '{signals[signal]}'; keep one of them")
                 )
             signals.setdefault(signal, name)
+        elif isinstance(term, Drive):
+            problems += [Problem(path, text) for text in _twice(model, name, term, drives)]
     return problems
+
+
+def _twice(
+    model: mujoco.MjModel, name: str, term: Drive, drives: dict[tuple[str, int], str]
+) -> Iterator[str]:
+    """Say what a servo has from an earlier term already, and note what it has from this one."""
+    count = len(term.parameters(model))
+    effects = term.effects(np.zeros((1, count)), len(term.actuators(model)))
+    for effect in effects:
+        for actuator in term.actuators(model).tolist():
+            other = drives.setdefault((effect, actuator), name)
+            if other != name:
+                called = model.actuator(actuator).name or f"number {actuator}"
+                yield f"a second {effect} of {called} beside '{other}'; keep one of them"
+                break
 
 
 def _numbers(model: mujoco.MjModel, term: Randomizer) -> Iterator[Number]:

@@ -8,8 +8,9 @@ import numpy as np
 from mujoco.batch import MODEL_FIELDS, Batch, SimulationError
 from numpy.typing import NDArray
 
-from randomizers import Clock
+from randomizers import Clock, nominal_field
 from sim2real.spec import Program
+from sim2real.worlds.servos import Servos
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,6 +24,8 @@ UNRECORDED = frozenset({"time", "eq_active"})
 """Fields that `Worlds.play` cannot return: the engine does not record them as it binds them."""
 # The engine's own list of fields from which mj_setConst derives others.
 _DERIVE: frozenset[str] = frozenset(mujoco.MjModel._setconst_inputs)
+_NONE = np.zeros((0, 0))
+_FEW = 16
 # Options that only make forces, from which it derives nothing.
 _FORCES = frozenset({"opt.gravity", "opt.wind", "opt.density", "opt.viscosity", "opt.magnetic"})
 # Without constraints no collisions are looked for, which take most of the time of `mj_fwdPosition`.
@@ -57,6 +60,9 @@ class Worlds:
     def __init__(self, program: Program, num_worlds: int, threads: int = 0) -> None:
         self.program = program
         self.num_worlds = num_worlds
+        self.servos = Servos(program, num_worlds)
+        # Servos take one physics step at a time, too short for a few worlds to wait for other threads.
+        threads = 1 if self.servos and num_worlds <= _FEW else threads
         self.batch = Batch(program.model, num_worlds, threads)
         self.values = np.repeat(program.nominal[None], num_worlds, axis=0)
         self._failed, self._moved = np.zeros(num_worlds, dtype=bool), False
@@ -69,6 +75,9 @@ class Worlds:
         self._clocks = self.batch.expand("opt.timestep") if any(True for _ in program.terms(Clock)) else None
         self._warned: NDArray[np.int32] = self.batch.warning[:, :, 1]
         self._bound: dict[str, Floats] = {}
+        self._rubbed = self.batch.expand("dof_frictionloss") if self.servos.rubs else None
+        if self.servos:
+            self._tune(np.arange(num_worlds))
 
     @property
     def failed(self) -> NDArray[np.bool_]:
@@ -115,10 +124,23 @@ class Worlds:
         if any(_derives(name) for name in edited):
             self._refused[ids] = False
             self._refused[self._run(lambda: self.batch.set_const(ids))] = True
+        if self.servos:
+            self._tune(ids)
+
+    def _tune(self, ids: Ints) -> None:
+        model = self.program.model
+
+        def field(name: str) -> Floats:
+            if name in self._expanded:
+                return self._expanded[name][ids].reshape(len(ids), *nominal_field(model, name).shape)
+            return np.repeat(nominal_field(model, name)[None], len(ids), axis=0)
+
+        self.servos.tune(ids, self.values[ids], field)
 
     def reset(self, ids: Ints) -> None:
         """Return worlds to the model's default state, without computing anything from it."""
         self.failed[ids] = self._refused[ids]
+        self.servos.reset(ids)
         self._run(lambda: self.batch.reset(ids, stage=int(mujoco.mjtStage.mjSTAGE_NONE)))
 
     def forward(self, ids: Ints | None = None, positions_only: bool = False) -> None:
@@ -142,8 +164,28 @@ class Worlds:
 
     def step(self, nstep: int, ids: Ints | None = None) -> None:
         """Advance by `nstep` physics steps, as that many calls of `mj_step`."""
-        self._run(lambda: self.batch.step(ids, nstep=nstep))
+        if self.servos:
+            for _ in range(nstep):
+                self._drive(ids)
+        else:
+            self._run(lambda: self.batch.step(ids, nstep=nstep))
         self._moved = True
+
+    def _drive(self, ids: Ints | None) -> None:
+        """Take one physics step under what servos make of their commands, which stay as they are."""
+        rows = slice(None) if ids is None else ids
+        ctrl, loss = self.bind("ctrl"), self._rubbed
+        told, own = ctrl[rows].copy(), _NONE if loss is None else loss[rows].copy()
+        where = self.bind("qpos")[rows], self.bind("qvel")[rows], self.timestep[rows]
+        # A failed world may hold any number.
+        with np.errstate(invalid="ignore", over="ignore"):
+            ctrl[rows], rubbed = self.servos(rows, told, own, *where)
+        if loss is not None:
+            loss[rows] = rubbed
+        self._run(lambda: self.batch.step(ids, nstep=1))
+        ctrl[rows] = told
+        if loss is not None:
+            loss[rows] = own
 
     def play(self, controls: Floats, ids: Ints, record: Collection[str] = ()) -> dict[str, Any]:
         """Advance by m physics steps, each under its own controls, and return what each of them left.
@@ -157,6 +199,14 @@ class Worlds:
         """
         shape = controls.shape[:2]
         found = {name: np.zeros((*shape, *self.bind(name).shape[1:])) for name in record}
+        if self.servos:
+            every = None if np.array_equal(ids, np.arange(self.num_worlds)) else ids
+            for i in range(shape[1]):
+                self.bind("ctrl")[ids] = controls[:, i]
+                self.step(1, every)
+                for name, taken in found.items():
+                    taken[:, i] = self.bind(name)[ids]
+            return found
         self._run(lambda: self.batch.rollout(shape[1], controls, record=list(found), ids=ids, out=found))
         self._moved = True
         return found
@@ -189,7 +239,8 @@ class Worlds:
         """Return everything that the future depends on, as arrays."""
         state = {name: self.batch.bind(name).copy() for name in STATE_FIELDS}
         copies = {"values": self.values.copy(), "timestep": self.timestep.copy()}
-        return {"state": state, "failed": self.failed.copy(), **copies}
+        servos = {"servos": self.servos.state_dict()} if self.servos else {}
+        return {"state": state, "failed": self.failed.copy(), **copies, **servos}
 
     def load_state_dict(self, saved: dict[str, Any]) -> None:
         """Continue from `state_dict`, bit for bit.
@@ -206,6 +257,8 @@ class Worlds:
         for name, array in saved["state"].items():
             self.batch.bind(name)[:] = array
         self.forward(positions_only=True)
+        if self.servos:
+            self.servos.load_state_dict(saved["servos"])
         self.failed[:] = saved["failed"]
 
     def _run(self, call: Callable[[], object]) -> Ints:

@@ -115,3 +115,19 @@ def test_reward_and_success_by_hand(task, off, success):
 def test_what_the_encoders_read_is_in_the_observation(task):
     state = State({"qpos": np.arange(6.0)[None], "qvel": np.ones((1, 6)), "mocap_pos": np.zeros((1, 1, 3))})
     assert (task.observe(state)[:, task.encoders] == state.qpos).all()
+
+
+def test_a_table_is_felt_where_it_is_said_to_be():
+    lowest = []
+    for options in ({}, {"table": -0.05}):
+        model = make_task(NAME, options).compile()
+        data = mujoco.MjData(model)
+        data.ctrl[:] = [0, 0.6, 0.9, 0.3, 0, 0.4]  # reaching down in front of its foot
+        mujoco.mj_step(model, data, 1500)
+        jaw = model.geom("gripper_jaw")
+        down = np.abs(data.geom("gripper_jaw").xmat.reshape(3, 3)[2] * jaw.size).sum()
+        lowest.append(data.geom("gripper_jaw").xpos[2] - down)
+    assert lowest[0] < -0.1
+    assert lowest[1] == pytest.approx(-0.05, abs=0.01)
+    with pytest.raises(ValueError, match="table is a height"):
+        make_task(NAME, {"table": "low"})

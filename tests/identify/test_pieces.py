@@ -9,11 +9,12 @@ from scipy import stats
 
 from randomizers import LogUniform, Normal, TruncatedNormal, Uniform
 from sim2real.identify.margins import margin, moments
+from sim2real.identify.run import Request, fit
 from sim2real.identify.search import Journal, evolve
 from sim2real.identify.segments import segments
 from sim2real.identify.space import space_of
 from sim2real.progress import Progress
-from tests.identify.twolink import asked, program
+from tests.identify.twolink import asked, objective, program
 
 
 def test_pieces_begin_where_the_robot_was_and_as_it_moved():
@@ -30,10 +31,15 @@ def test_pieces_begin_where_the_robot_was_and_as_it_moved():
     assert second.counted.sum() == 35 and not second.counted[:15].any()
 
 
-def test_pieces_are_spread_over_all_logs():
+def test_pieces_are_spread_from_the_slowest_to_the_fastest():
     logs = [asked(4.0, name="one"), asked(8.0, name="two")]
+    rate = np.repeat([7, 1, 9, 3, 2, 4, 6, 5, 0, 11, 10, 8], 50)  # of each second of both, its rank
+    command = np.cumsum(0.02 * rate)[:, None] * [1.0, -1.0]
+    logs = [replace(logs[0], command=command[:200]), replace(logs[1], command=command[200:])]
     pieces = segments(logs, 1.0, 4)
-    assert [piece.log.name for piece in pieces] == ["one", "two", "two", "two"]
+    assert [(piece.log.name, round(piece.log.time[0])) for piece in pieces] == [
+        ("one", 0), ("two", 1), ("two", 4), ("two", 5),
+    ]  # fmt: skip
     with pytest.raises(ValueError, match=r"no log has 9 s.* the longest has 7\.98 s: give a shorter --piece"):
         segments(logs, 9.0, 4)
 
@@ -73,6 +79,25 @@ def test_a_search_goes_on_bit_for_bit(tmp_path):
     assert Journal(path, "other").losses == []
     path.write_text("{")
     assert Journal(path, "key").losses == []
+
+
+def test_what_was_found_is_kept(tmp_path):
+    path, mean, covariance = tmp_path / "found.search.json", np.array([0.1, 1 / 3]), np.eye(2) / 7
+    Journal(path, "key").keep(mean, covariance)
+    found = Journal(path, "key").found
+    assert found is not None and Journal(path, "other").found is None
+    np.testing.assert_array_equal(found[0], mean)
+    np.testing.assert_array_equal(found[1], covariance)
+
+
+def test_a_fit_that_is_known_is_not_made_again(tmp_path):
+    own = objective(program(), asked())
+    journal = Journal(tmp_path / "found.search.json", "key")
+    size = len(own.space.columns)
+    journal.keep(np.arange(size) / 7, np.eye(size) / 3)
+    found = fit(own, Request((), tmp_path / "x.yaml"), journal, Progress.silent())
+    assert own.candidates == 0
+    np.testing.assert_array_equal(found.mean, np.arange(size) / 7)
 
 
 def test_margins_by_their_closed_forms():

@@ -194,6 +194,13 @@ def edit_payload(spec, nominal, chosen, at):
     inertials(spec, nominal, {i: write(number) for i, number in chosen})
 
 
+def edit_friction_impedance(spec, nominal, chosen):
+    for i, number in chosen:
+        solimp = element(spec, "joints", i).solimp_friction
+        solimp[0] = number(solimp[0])
+        solimp[1] = max(solimp[0], solimp[1])
+
+
 def edit_impedance(many):
     def edit(spec, nominal, chosen):
         for i, number in chosen:
@@ -309,6 +316,7 @@ EDITS = {
     "damping": attribute("joints", "damping"),
     "armature": attribute("joints", "armature"),
     "friction_loss": attribute("joints", "frictionloss"),
+    "friction_impedance": edit_friction_impedance,
     "stiffness": attribute("joints", "stiffness"),
     "spring_reference": attribute("joints", "springref"),
     "joint_range": width("joints"),

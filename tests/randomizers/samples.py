@@ -62,6 +62,7 @@ JOINTS = {
         ("InvertedDoublePendulum-v5", {"select": "slider", "add": [0, 2]}),
     ],
     "friction_loss": [(ZOO, {"select": "shoulder|elbow|ball", "set": [0, 0.3]})],
+    "friction_impedance": [(ZOO, {"select": "shoulder|slide", "set": [0.5, 0.9999]})],
     "stiffness": [(ZOO, {"select": "slide|elbow|swing", "add": [0, 5]})],
     "spring_reference": [(ZOO, {"select": "slide|shoulder", "add": "±0.1"})],
     "joint_range": [(ZOO, {"select": "slide|shoulder", "scale": [0.05, 1.5]})],
@@ -135,6 +136,10 @@ OTHERS = {
     "observation_bias": [("HalfCheetah-v5", {"set": [0, 0.1]})],
     "stuck_sensor": [("HalfCheetah-v5", {"set": [0, 0.1]})],
     "quantization": [("HalfCheetah-v5", {"set": [0, 0.1]})],
+    "servo": [
+        ("SO101Reach-v0", {"select": ".*", "acceleration": [5, 60], "load_friction": [0, 0.5]}),
+        (ZOO, {"select": "servo", "dead_band": [0, "1 deg"], "period": ["0 ms", "20 ms"]}),
+    ],
     "push": [("Hopper-v5", {"select": "torso", "set": [0, 50]})],
     "external_force": [("Hopper-v5", {"select": "torso", "add": "±10"})],
 }

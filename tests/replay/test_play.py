@@ -38,6 +38,22 @@ def test_it_is_plain_mj_step_bit_for_bit():
     )
 
 
+def test_servos_have_been_asked_for_the_first_command_before():
+    log = asked()
+    log = replace(log, command=np.repeat(log.command[:1] + 0.1, len(log), axis=0))
+    slow = {"type": "servo", "select": ".*", "share": True, "acceleration": 0.1}
+    made, bare = program(slow=slow), program()
+    lazy = domain(made, slow=0.1)
+    # A set point that is there already has no way to go, however slowly it would.
+    np.testing.assert_array_equal(
+        Player(made, lazy, threads=1).play(log)[0], Player(bare, bare.nominal, threads=1).play(log)[0]
+    )
+    moving = replace(log, command=log.command + 0.2 * log.time[:, None])
+    kept = replace(moving, velocity=np.full((len(log), 6), 0.2))
+    there, late = (Player(made, lazy, threads=1).play(one)[0] for one in (kept, moving))
+    assert (late[-1] < there[-1] - 0.05).all()  # one that moves already goes on
+
+
 def test_worlds_are_in_their_own_domains():
     made, log = program(gains={"type": "kp", "select": ".*", "scale": [0.01, 2.0], "share": True}), asked()
     both = Player(made, np.array([[1.0], [0.02]]), threads=2).play(log)

@@ -27,6 +27,10 @@ class SO101Reach(MjcfTask):
 
     Actions are what the hardware takes: angles [rad] of its six joints, 50 times a second. Observed are
     angles, their velocities, and the goal. An episode takes 3 s. The model is `assets/mjcf/so101/so101.xml`.
+
+    Args:
+        table: Height of a table that the arm can touch, above its foot and so mostly negative [m]; None for
+            one at its foot that it passes through.
     """
 
     file = "so101.xml"
@@ -43,8 +47,16 @@ class SO101Reach(MjcfTask):
         "lookat": (0.17, 0.0, 0.13), "distance": 0.75, "azimuth": 125.0, "elevation": -20.0,
     }  # fmt: skip
 
+    def __init__(self, table: float | None = None) -> None:
+        if table is not None and (isinstance(table, bool | str) or not np.isfinite(table)):
+            raise ValueError(f"table is a height [m], given {table!r}")
+        self.table = table
+
     def prepare(self, spec: mujoco.MjSpec) -> None:
-        """Add the goal, which hides below the table until an episode places it."""
+        """Add the goal, which hides below the table until an episode places it, and let the table be felt."""
+        if self.table is not None:
+            table = spec.geom("table")
+            table.pos[2], table.contype = self.table, 1
         goal = spec.worldbody.add_body(name="goal", pos=[0, 0, -1], mocap=True)
         goal.add_geom(
             name="goal", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012, 0, 0], rgba=[0.85, 0.2, 0.2, 1],

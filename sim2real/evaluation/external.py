@@ -115,9 +115,10 @@ class Trial:
             except Stopped as stopped:
                 why = str(stopped)
             except KeyboardInterrupt:
-                why, interrupted = "interrupted", True
+                why, interrupted = "interrupted; the same command goes on", True
             entry = self._entry(log, why)
-        self.progress.end(self.name)
+        if not why:
+            self.progress.end(self.name)
         return Found(entry, self.others, interrupted)
 
     def _all(self, agent: Agent, others: Mapping[str, Agent], shots: list[int]) -> None:

@@ -71,7 +71,7 @@ class Robot:
         if self.live:
             self._refuse_beyond(self._limit or 1)
             if not self._confirm(self._upcoming(key)):
-                raise Stopped("an episode was not confirmed")
+                raise Stopped("an episode was not confirmed; the same command goes on")
             first = self._doing("reset", lambda: reset(self.plan.seed + number))  # type: ignore[union-attr]
             self.log.begin(key, first)
         else:
@@ -117,7 +117,9 @@ class Robot:
         most, taken = self.target.max_steps, self.log.steps
         if most is not None and taken + steps > most:
             longest = f", and an episode may take {steps}" if steps > 1 else ""
-            raise Stopped(f"max_steps is {most:,}, of which {taken:,} are taken{longest}")
+            raise Stopped(
+                f"max_steps is {most:,}, of which {taken:,} are taken{longest}; with more it goes on"
+            )
 
     def _doing(self, what: str, call: Callable[[], Any]) -> Any:
         try:

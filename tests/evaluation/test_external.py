@@ -150,7 +150,7 @@ def test_it_goes_on_where_it_was_told_to_stop(run, willing, tmp_path):
     robots.forget()
     robots.WILLING["episodes"] = willing
     entry = evaluated(run, confirm="tests.robots:reluctant")["targets"]["robot"]
-    assert entry["external"]["stopped"] == "an episode was not confirmed"
+    assert entry["external"]["stopped"] == "an episode was not confirmed; the same command goes on"
     assert robots.EVENTS["reset"] == willing
     done = [returns for shot in entry["shots"].values() for returns in shot["episodes"]]
     assert len(done) == entry["external"]["episodes"]["evaluation"]
@@ -192,7 +192,10 @@ def test_ctrl_c_saves_what_there_is(run, monkeypatch):
     with pytest.raises(Interrupted):
         evaluated(run)
     entry = run.results()["targets"]["robot"]
-    assert entry["external"]["stopped"] == "interrupted" and len(entry["shots"]["0"]["episodes"]) == 2
+    assert (
+        entry["external"]["stopped"] == "interrupted; the same command goes on"
+        and len(entry["shots"]["0"]["episodes"]) == 2
+    )
     monkeypatch.undo()
     assert evaluated(run)["targets"]["robot"]["external"]["stopped"] == ""
 
@@ -284,7 +287,9 @@ def test_a_person_is_asked_before_every_episode(run, monkeypatch, capsys, answer
     monkeypatch.setattr(sys, "stdin", Terminal(answers))
     entry = evaluated(run, confirm="ask", max_steps=5000)["targets"]["robot"]
     assert robots.EVENTS["reset"] == begun
-    assert entry["external"]["stopped"] == ("" if begun == 11 else "an episode was not confirmed")
+    assert entry["external"]["stopped"] == (
+        "" if begun == 11 else "an episode was not confirmed; the same command goes on"
+    )
     said = capsys.readouterr().err
     assert "robot: evaluation after 0 shots, episode 1 of 3; 0 of 5,000 steps taken" in said
 

@@ -81,6 +81,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.signals = Signals(self.program, plant, num_envs, sizes, *clock, self._longest_delays())
         self._last = np.zeros((num_envs, size))
         self._photographer: Photographer | None = None
+        self.measured: tuple[str, ...] = ()
+        """Names of what the task measured in the last step; see `Task.measures`."""
         self.before_reset: Callable[[Ints], None] = lambda ids: None
         """Called with the worlds whose episodes have ended, before they reset themselves."""
 
@@ -162,7 +164,7 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         reward[failed] = 0.0
         terminated = np.asarray(self.task.terminated(self.state)) | failed
         truncated = (self.steps >= self.task.max_episode_steps) & ~failed
-        infos = self._infos(failed)
+        infos, self.measured = self._infos(failed), tuple(measures)
         for name, value in measures.items():
             infos[name], infos[f"_{name}"] = np.array(value, np.float64), ~failed
         observation = self._observation()

@@ -9,7 +9,9 @@ from sim2real.envs.make import make_vector
 from sim2real.envs.registry import make_task, nominal_model
 from sim2real.envs.task import Random, State
 from sim2real.envs.tasks.so101_push import FAR, LONG, NEAR, SIDE
+from sim2real.evaluation.statistics import summarize
 from sim2real.export.robot import entries_of
+from sim2real.rollout import Rollout
 from sim2real.session import CATALOG
 from sim2real.spec import load_text
 
@@ -200,3 +202,21 @@ def test_a_push_arrives_within_two_centimetres(off, success):
     qpos[0, 6:9] = [0.25, off, 0.015]
     state = State({"qpos": qpos, "mocap_pos": np.array([[[0.25, 0.0, 0.0]]])})
     assert task.success(state)[0] == success
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_an_evaluation_tells_the_mean_of_what_is_measured(name):
+    env = make_vector(name, 3, seed=1, threads=1, max_episode_steps=6)
+    moves = actions(env)[:, :3]
+    rollout = Rollout(env, seed=1)
+    for action in moves[:6]:
+        rollout.advance(action)
+    again = make_vector(name, 3, seed=1, threads=1, max_episode_steps=6)
+    again.reset(seed=1)
+    infos = [again.step(action)[4] for action in moves[:6]]
+    summary = summarize(rollout.episodes(), 0)
+    assert set(summary["measures"]) == set(env.measured) > {"jerk"}
+    for what, mean in summary["measures"].items():
+        assert mean == pytest.approx(np.mean([info[what] for info in infos]))
+    halves = [summarize(one, 0)["measures"] for one in rollout.episodes().split(3)]
+    assert np.mean([half["jerk"] for half in halves]) == pytest.approx(summary["measures"]["jerk"])

@@ -53,7 +53,7 @@ def _methods() -> dict[str, str]:
     }
     learners = {name: f"{line[:-1]} (train.algorithm)." for name, line in _agents().items()}
     trained = {name: line for name, line in learners.items() if name in {"soft_q", *_trained_methods()}}
-    zero_shot = "The trained policy on dynamics it never trained on."
+    zero_shot = "The trained policy on dynamics it never trained on, or on a robot (targets: NAME: {env: …})."
     return {"zero-shot": zero_shot} | modes | curricula | trained
 
 

@@ -82,6 +82,8 @@ def evaluate(
     retention: Annotated[
         bool | None, typer.Option("--retention", help="Measure adapted policies on the source too.")
     ] = None,
+    set_: Annotated[list[str] | None, typer.Option("--set", help="targets.NAME=…, another target.")] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Confirm all episodes on robots beforehand.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print evaluation.json instead of a table.")] = False,
 ) -> None:
     """Measure transfer to the held-out targets: zero-shot, and after a few target episodes."""
@@ -93,7 +95,7 @@ def evaluate(
 
         chosen = tuple(name.strip() for name in targets.split(",")) if targets else None
         numbers = _numbers(shots) if shots else None
-        request = Request(chosen, suite, episodes, numbers, finetune, retention)
+        request = Request(chosen, suite, episodes, numbers, finetune, retention, tuple(set_ or ()), yes)
         with Progress() as progress:
             result = evaluate_run(_open(run), request, progress)
         if json_:
@@ -125,7 +127,7 @@ def record(
         name = worst_target(opened.results()) if worst else target
         path = out or opened.path / "videos" / f"{(name or 'target').replace('/', '-')}.mp4"
         with Progress() as progress:
-            record_run(opened, name, path, progress, seconds=seconds)
+            path = record_run(opened, name, path, progress, seconds=seconds)
         typer.echo(f"video: {path}")
 
 

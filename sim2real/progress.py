@@ -54,6 +54,17 @@ class Progress:
         if self._bars is not None:
             self._bars.stop()
 
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Leave the terminal, inside the block, to a question and its answer."""
+        if self._bars is not None:
+            self._bars.stop()
+        try:
+            yield
+        finally:
+            if self._bars is not None:
+                self._bars.start()
+
     def begin(self, name: str, total: float, done: float = 0) -> None:
         """Start showing a task of `total` units, of which `done` are done."""
         self._totals[name] = total

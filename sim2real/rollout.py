@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -28,18 +28,23 @@ class Episodes:
         success: Whether each ended in success (n,), or None where the task defines none.
         failed: Whether each simulation failed (n,).
         lengths: Steps taken (n,).
+        measures: Means over each episode (n,) of what a native task measures in its steps, by name.
     """
 
     returns: NDArray[np.float64]
     success: NDArray[np.bool_] | None
     failed: NDArray[np.bool_]
     lengths: NDArray[np.int64]
+    measures: dict[str, NDArray[np.float64]] = field(default_factory=dict[str, NDArray[np.float64]])
 
     def split(self, parts: int) -> "list[Episodes]":
         """Return equally many of them in each part, in their order."""
         columns = (self.returns, self.success, self.failed, self.lengths)
         each = [[None] * parts if column is None else np.split(column, parts) for column in columns]
-        return [Episodes(*own) for own in zip(*each, strict=True)]
+        names = list(self.measures)
+        measured = zip(*(np.split(self.measures[name], parts) for name in names), strict=True)
+        found = [dict(zip(names, own, strict=True)) for own in measured] or [{} for _ in range(parts)]
+        return [Episodes(*own, one) for *own, one in zip(*each, found, strict=True)]
 
 
 class Rollout:
@@ -64,6 +69,7 @@ class Rollout:
         self.env, self.running = env, np.ones(n, dtype=bool)
         self._returns, self._lengths = np.zeros(n), np.zeros(n, dtype=np.int64)
         self._success, self._failed = np.zeros(n, dtype=bool), np.zeros(n, dtype=bool)
+        self._measured: dict[str, NDArray[np.float64]] = {}
         self._known, self.over, self.steps = False, False, 0
         self.observation, _ = env.reset(seed=seed)
 
@@ -74,6 +80,9 @@ class Rollout:
         running = self.running
         np.add(self._returns, reward, out=self._returns, where=running)
         self._lengths += running
+        for name in getattr(self.env.unwrapped, "measured", ()):
+            sums = self._measured.setdefault(name, np.zeros(len(running)))
+            np.add(sums, infos[name], out=sums, where=running & infos[f"_{name}"])
         final = infos.get("final_info", {})
         for said in (infos, final):
             if "failed" in said:
@@ -90,7 +99,8 @@ class Rollout:
     def episodes(self) -> Episodes:
         """Return what happened, once no world is running."""
         success = self._success & ~self._failed if self._known else None
-        return Episodes(self._returns, success, self._failed, self._lengths)
+        means = {name: sums / self._lengths for name, sums in self._measured.items()}
+        return Episodes(self._returns, success, self._failed, self._lengths, means)
 
 
 def run_episodes(

@@ -12,6 +12,7 @@ from sim2real.agents import AGENTS, Agent, Loop, make_agent
 from sim2real.envs import nominal_model
 from sim2real.envs.context import ContextEnv
 from sim2real.envs.domains import Domains, fixed
+from sim2real.envs.external import check_external
 from sim2real.envs.fit import fit
 from sim2real.envs.joined import NATIVE_WORLDS, JoinedVectorEnv
 from sim2real.envs.make import make_worlds
@@ -49,18 +50,19 @@ CATALOG = Catalog(
         ("train", "num_envs"): check_groups,
     },
     check_set,
+    check_external,
 )
 LOG_EVERY = 1_000
 """Environment steps between rows of metrics.csv."""
 
 
-def reload(run: Run) -> Bundle:
-    """Load the spec of a run folder.
+def reload(run: Run, overrides: tuple[str, ...] = ()) -> Bundle:
+    """Load the spec of a run folder, with `a.b=value` assignments if there are any.
 
     Raises:
         SpecError: If it was edited into something wrong.
     """
-    return load(run.spec, CATALOG)
+    return load(run.spec, CATALOG, overrides)
 
 
 class Session:

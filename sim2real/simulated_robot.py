@@ -84,6 +84,7 @@ class Arm:
         """Begin anew, and hold."""
         self.shown = _flat(self.env.reset(seed=seed)[0])
         self.reward, self.terminated, self.truncated = 0.0, False, False
+        self.success: bool | None = None
         self.command, self.held = self._measured(), ""
         self.sequence += 1
 
@@ -92,8 +93,9 @@ class Arm:
         self.time += self.period
         if self.terminated or self.truncated:
             return
-        seen, reward, self.terminated, self.truncated, _ = self.env.step(self.command)
+        seen, reward, self.terminated, self.truncated, info = self.env.step(self.command)
         if not lost:
+            self.success = info.get("is_success")
             self.shown, self.reward, self.sequence = _flat(seen), float(reward), self.sequence + 1
 
     def hold(self, why: str) -> None:
@@ -234,6 +236,7 @@ class Server:
             arm.command = np.asarray(request["action"], np.float32)
             self._commands, self._heard = self._commands + 1, time.perf_counter()
         ends = {"reward": arm.reward, "terminated": arm.terminated, "truncated": arm.truncated}
+        ends |= {"is_success": arm.success} if arm.success is not None else {}
         return {"observation": arm.shown.tolist(), "sequence": arm.sequence, "time": arm.time, **ends}
 
     def _answer_late(self, now: float) -> None:

@@ -36,6 +36,7 @@ MAY_IMPORT = {
     "sim2real/simulated_robot": {
         "sim2real.deploy", "sim2real.envs", "sim2real.replay", "sim2real.spec",
     },
+    "sim2real/remote_env": {"sim2real.deploy"},
     "sim2real/identify": {
         "randomizers", "sim2real.identify", "sim2real.logs", "sim2real.progress", "sim2real.replay",
         "sim2real.runs", "sim2real.spec",

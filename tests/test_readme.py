@@ -33,7 +33,7 @@ def test_the_first_command_stands_within_a_hundred_words():
 
 
 def test_the_spec_shown_loads():
-    spec, more, envs, curriculum = blocks("yaml")
+    spec, more, envs, curriculum, robot = blocks("yaml")
     bundle = load_text(spec, "README.yaml", CATALOG)
     assert list(bundle.targets) == ["heavy", "ice", "laggy"]
     program = load_text(f"env: Hopper-v5\n{more}", "README.yaml", CATALOG).program
@@ -41,6 +41,9 @@ def test_the_spec_shown_loads():
     members = load_text(envs, "README.yaml", CATALOG).members
     assert [part.held_out for part in members.values()] == [False, True]
     taught = load_text(spec.partition("train:")[0] + curriculum, "README.yaml", CATALOG)
+    robot = robot.replace("my_arm:RealArm", "gymnasium:Env")
+    arm = load_text(f"env: Hopper-v5\n{robot}", "README.yaml", CATALOG).spec.external["arm"]
+    assert (arm.max_steps, arm.episodes, arm.confirm) == (8000, 5, "ask")
     assert taught.spec.train.curriculum == {"type": "doraemon", "success": 1600}
 
 

@@ -62,6 +62,8 @@ class Action:
         unit: Of a position; `""` otherwise.
         joint: Whose position, or None.
         gear: The action for a position of 1.
+        rate: Fastest change that it was trained with [its unit/s], which a robot must not exceed; None if it
+            had no limit.
     """
 
     name: str
@@ -71,6 +73,7 @@ class Action:
     unit: str = ""
     joint: str | None = None
     gear: float = 1.0
+    rate: float | None = None
 
 
 @dataclass(frozen=True)

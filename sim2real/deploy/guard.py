@@ -17,7 +17,8 @@ class Guard:
 
     Args:
         contract: The policy's.
-        rate: Fastest change of an action [its unit/s], for each or for all; None for no limit.
+        rate: Fastest change of an action [its unit/s], for each or for all, beside the contract's; None for
+            no other.
         low: Least actions, for each or for all, beside the contract's; None for those alone.
         high: Largest actions.
 
@@ -48,7 +49,8 @@ class Guard:
         self.high = np.minimum(self.high, _each("high", high, np.inf, len(actions)))
         if wrong := [one.name for one, a, b in zip(actions, self.low, self.high, strict=True) if not a < b]:
             raise ContractError(f"limits leave nothing of {', '.join(wrong)}")
-        self._step = _each("rate", rate, np.inf, len(actions)) * contract.period
+        trained = np.array([np.inf if one.rate is None else one.rate for one in actions])
+        self._step = np.minimum(_each("rate", rate, np.inf, len(actions)), trained) * contract.period
         if not (self._step > 0).all():
             raise ContractError(f"a rate limit must be above 0, given {rate}")
         self.changed = {"limits": 0, "rate": 0}

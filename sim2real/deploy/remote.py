@@ -16,7 +16,7 @@ class RemoteRobot:
 
     When it connects, the robot says what it is. Then each line from here, `{"do": "reset", "seed": 0}`,
     `{"do": "observe"}`, `{"do": "step", "action": [...]}` or `{"do": "stop"}`, is answered by one with
-    `observation`, `sequence`, `time` and, after a step, `reward`, `terminated` and `truncated`.
+    `observation`, `sequence`, `time`, `reward`, `terminated`, `truncated` and, where it knows, `is_success`.
 
     Args:
         host: Its name or address.
@@ -53,7 +53,7 @@ class RemoteRobot:
         return _seen(self._ask(do="reset", seed=seed, options=options))
 
     def observe(self) -> tuple[Floats, dict[str, Any]]:
-        """Return the newest observation (o,), and its `sequence` and `time` [s]."""
+        """Return the newest observation (o,), and `info`: `sequence`, `time` [s] and all else it says."""
         return _seen(self._ask(do="observe"))
 
     def step(self, action: Any) -> tuple[Floats, float, bool, bool, dict[str, Any]]:
@@ -96,4 +96,5 @@ def _read(lines: Any) -> dict[str, Any]:
 
 
 def _seen(answer: dict[str, Any]) -> tuple[Floats, dict[str, Any]]:
-    return np.array(answer["observation"], float), {key: answer[key] for key in ("sequence", "time")}
+    info = {key: value for key, value in answer.items() if key != "observation"}
+    return np.array(answer["observation"], float), info

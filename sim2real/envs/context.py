@@ -127,10 +127,12 @@ class ContextEnv(VectorWrapper):
         return found
 
     def _applied(self) -> Floats:
-        """Return the domains (n, d) as applied."""
+        """Return the domains (n, d) as applied; the middle of the source where nobody can say."""
         if not len(self._low):
             return np.zeros((self.num_envs, 0))
         env: Any = self.env.unwrapped
+        if getattr(env, "unknown_domain", False):
+            return np.tile(self._low + self._width * (0.5 - ENDS), (self.num_envs, 1))
         if isinstance(env, TaskVectorEnv):
             return env.applied
         return np.stack([one.get_wrapper_attr("applied") for one in env.envs])

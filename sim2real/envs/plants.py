@@ -71,7 +71,7 @@ class PlainPlant(TaskPlant):
 def plant_of(worlds: Worlds, task: Task, state: State) -> TaskPlant:
     """Return the plant of a task: one that plays, if the task leaves acting and stepping as they are."""
     own = type(task)
-    plain = own.act is Task.act and own.advance is Task.advance and not task.settles
+    plain = own.act is Task.act and own.advance is Task.advance and not task.settles and task.slew is None
     return (PlainPlant if plain and UNRECORDED.isdisjoint(task.reads) else TaskPlant)(worlds, task, state)
 
 

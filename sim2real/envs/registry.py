@@ -44,6 +44,8 @@ NATIVE = (
     "PointNavigation-v0",
     "PointWind-v0",
     "SO101Reach-v0",
+    "SO101Track-v0",
+    "SO101Push-v0",
 )
 
 TIME_LIMIT = "max_episode_steps"

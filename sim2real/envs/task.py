@@ -39,12 +39,14 @@ class Shown(NamedTuple):
         first: The first of a joint field's columns that is shown; all after it are.
         names: Of the columns of any other field.
         unit: Of those [SI].
+        stop: The first of a joint field's columns that is shown no more, or None.
     """
 
     field: str
     first: int = 0
     names: tuple[str, ...] = ()
     unit: str = ""
+    stop: int | None = None
 
 
 class State:
@@ -119,8 +121,19 @@ class Task(ABC):
         return None
 
     def act(self, worlds: Worlds, ids: Ints, action: Array) -> None:
-        """Hand actions (k, nu) of some worlds to the actuators."""
-        worlds.bind("ctrl")[ids] = action
+        """Hand actions (k, nu) of some worlds to the actuators, changed no faster than `slew` allows."""
+        controls = worlds.bind("ctrl")
+        if self.slew is not None:
+            action = np.clip(action, controls[ids] - self.slew, controls[ids] + self.slew)
+        controls[ids] = action
+
+    slew: ClassVar[float | None] = None
+    """Largest change of a control from one action to the next [its unit], as controllers of real servos have
+    one; None for no limit. `reset_state` then also returns `ctrl`, where changes begin."""
+
+    def measures(self, before: State, state: State) -> dict[str, Array]:
+        """Return numbers (n,) on a control step for its info, by name; none, for most. Arguments as above."""
+        return {}
 
     def advance(self, worlds: Worlds, ids: Ints | None, nstep: int) -> None:
         """Simulate physics steps in worlds (k,), or in all if None."""

@@ -81,6 +81,8 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         self.signals = Signals(self.program, plant, num_envs, sizes, *clock, self._longest_delays())
         self._last = np.zeros((num_envs, size))
         self._photographer: Photographer | None = None
+        self.measured: tuple[str, ...] = ()
+        """Names of what the task measured in the last step; see `Task.measures`."""
         self.before_reset: Callable[[Ints], None] = lambda ids: None
         """Called with the worlds whose episodes have ended, before they reset themselves."""
 
@@ -158,10 +160,13 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
         # A failed world may hold any number.
         with np.errstate(invalid="ignore", over="ignore"):
             reward = np.asarray(self.task.reward(before, self.state, actions), np.float64)
+            measures = self.task.measures(before, self.state)
         reward[failed] = 0.0
         terminated = np.asarray(self.task.terminated(self.state)) | failed
         truncated = (self.steps >= self.task.max_episode_steps) & ~failed
-        infos = self._infos(failed)
+        infos, self.measured = self._infos(failed), tuple(measures)
+        for name, value in measures.items():
+            infos[name], infos[f"_{name}"] = np.array(value, np.float64), ~failed
         observation = self._observation()
         ended = terminated | truncated
         if ended.any() and self._autoreset:
@@ -302,7 +307,9 @@ class TaskVectorEnv(gym.vector.VectorEnv[Any, Any, Any]):
             final[world] = (
                 {k: v[world].copy() for k, v in observation.items()} if is_dict else observation[world].copy()
             )
-        infos["final_info"] = {name: value & ended for name, value in infos.items()}
+        infos["final_info"] = {
+            name: value & ended if value.dtype == bool else value.copy() for name, value in infos.items()
+        }
         for name in infos.keys() & {"is_success", "_is_success"}:
             infos[name] = infos[name] & ~ended  # what a reset says of it: nothing
         infos["final_obs"], infos["_final_obs"] = final, ended.copy()

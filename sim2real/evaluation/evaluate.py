@@ -17,13 +17,14 @@ from pydantic import ValidationError
 from sim2real.agents import Agent, RandomAgent
 from sim2real.envs.domains import fixed
 from sim2real.evaluation.estimator import estimator_r2
+from sim2real.evaluation.external import Trial
 from sim2real.evaluation.fewshot import adapt
 from sim2real.evaluation.statistics import pooled, summarize
-from sim2real.evaluation.suites import choose
+from sim2real.evaluation.suites import choose, choose_external
 from sim2real.evaluation.zeroshot import Summary, compare_all, worlds
 from sim2real.progress import Progress
 from sim2real.rollout import run_episodes
-from sim2real.runs import Run, RunError, open_run, write_json
+from sim2real.runs import Interrupted, Run, RunError, open_run, write_json
 from sim2real.session import reload, trained_agent
 from sim2real.spec import Bundle, Domain, Evaluate
 from sim2real.spec.wording import plain_problems
@@ -47,6 +48,8 @@ class Request:
         shots: Numbers of target episodes to adapt on.
         finetune: How to adapt; see `sim2real.transfer.finetune.MODES`.
         retention: Whether to measure adapted policies on the source too.
+        overrides: `targets.NAME=…` assignments: targets that the run's spec does not have, or has otherwise.
+        yes: Whether all episodes on robots are confirmed beforehand.
     """
 
     targets: tuple[str, ...] | None = None
@@ -55,6 +58,20 @@ class Request:
     shots: tuple[int, ...] | None = None
     finetune: str | None = None
     retention: bool | None = None
+    overrides: tuple[str, ...] = ()
+    yes: bool = False
+
+    def bundle(self, run: Run) -> Bundle:
+        """Return a run's spec, with this request's targets.
+
+        Raises:
+            RunError: If something else than a target is to differ: it would not be what was trained.
+            SpecError: If it is wrong.
+        """
+        for one in self.overrides:
+            if not one.startswith("targets."):
+                raise RunError(f"--set {one}: only targets may differ from what was trained")
+        return reload(run, self.overrides)
 
     def settings(self, spec: Evaluate) -> Evaluate:
         """Return the spec's settings with this request's in their place.
@@ -83,13 +100,17 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
         Interrupted: If it was stopped while it trained the baseline, which is saved.
     """
     torch.set_num_threads(1)
-    bundle = reload(run)
+    bundle = request.bundle(run)
     chosen = choose(bundle, request.targets, request.suite)
     settings = request.settings(bundle.spec.evaluate)
     agent, steps = trained_agent(run)
     begin(agent, settings, settings.seed)  # what does not fit the agent is said before the long work
+    external = choose_external(bundle, request.targets, request.suite)
+    trials = [Trial(run, bundle, name, settings, _TARGET_SEED, request.yes, progress) for name in external]
+    for trial in trials:
+        trial.check(agent)
     policies: dict[str, Agent] = {"random": RandomAgent(agent.action_space, settings.seed)}
-    if bundle.spec.randomize:
+    if bundle.spec.randomize or any(target.baseline for target in external.values()):
         policies["baseline"] = _baseline(run, steps, progress)
     compared = compare_all(bundle, settings, {"policy": agent, **policies}, chosen, progress)
     own = compared.pop("policy")
@@ -112,7 +133,27 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     if isinstance(agent, Estimating):
         result["estimator_r2"] = estimator_r2(bundle, agent, settings)
     write_json(run.evaluation, result)
+    for trial in trials:  # last, when all else is saved
+        _on_robot(run, trial, agent, policies, result)
     return result
+
+
+def _on_robot(
+    run: Run, trial: Trial, agent: Agent, policies: Mapping[str, Agent], result: dict[str, Any]
+) -> None:
+    """Add what is found on an environment of its own to the results, and save them.
+
+    Raises:
+        Interrupted: If it was stopped at the keyboard.
+    """
+    others = {"baseline": policies["baseline"]} if trial.target.baseline else {}
+    found = trial.carry_out(agent, others)
+    result["targets"][trial.name] = found.entry
+    for who, summary in found.others.items():
+        result["policies"][who][trial.name] = summary
+    write_json(run.evaluation, result)
+    if found.interrupted:
+        raise Interrupted
 
 
 def _members(
@@ -187,7 +228,8 @@ def _all_shots(
     progress.begin("few-shot", max(total, 1))
     known = 0 in settings.shots and settings.finetune != "scratch"
     later = settings.model_copy(update={"shots": tuple(k for k in settings.shots if k > 0 or not known)})
-    adapted = _adapt_all(run, chosen, later, progress) if later.shots else {name: {} for name in chosen}
+    some = later.shots and chosen
+    adapted = _adapt_all(run, chosen, later, progress) if some else {name: {} for name in chosen}
     progress.end("few-shot")
     first = {name: {"0": zero[name]} if known else {} for name in chosen}
     return {name: first[name] | adapted[name] for name in chosen}

@@ -4,12 +4,14 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
 
 from sim2real.agents import Agent, Collector
 from sim2real.spec import Evaluate
 from sim2real.transfer.finetune import begin
 
 OnEpisode = Callable[[int], None]
+Taken = Callable[[NDArray[Any]], NDArray[Any]]
 
 
 def adapt(
@@ -19,6 +21,7 @@ def adapt(
     settings: Evaluate,
     seed: int,
     on_episode: OnEpisode | None = None,
+    taken: Taken | None = None,
 ) -> Iterator[tuple[int, Agent, int]]:
     """Fine-tune a copy, and stop at each number of shots on the way.
 
@@ -34,6 +37,8 @@ def adapt(
         settings: How to adapt: `finetune` and what follows it.
         seed: Seed of the target episodes and of the copy's exploration.
         on_episode: Called after each target episode with their number so far.
+        taken: Of a robot, says what is done of an action (1, a). A robot must not wait for a learner in the
+            midst of a motion, so all updates of an episode are done after it.
 
     Yields:
         (k, the copy after k episodes, target steps taken until then).
@@ -41,16 +46,19 @@ def adapt(
     learner = behaviour = begin(agent, settings, seed)
     if settings.warm_episodes:
         learner = behaviour.clone({"updates_per_step": 0.0})
-    collector = Collector(env, seed)
+    collector: Collector | None = None
     episodes = 0
     for k in sorted(set(shots)):
         while episodes < k:
-            learner.observe(collector.step(behaviour.act(collector.obs)))
-            learner.update()
+            collector = collector or Collector(env, seed)  # only now: it begins an episode
+            action = behaviour.act(collector.obs)
+            learner.observe(collector.step(action if taken is None else taken(action)))
             ended = len(collector.pop_episodes())
+            if ended or taken is None:
+                learner.update()
             episodes += ended
             if ended and on_episode is not None:
                 on_episode(episodes)
             if ended and episodes == settings.warm_episodes:
                 learner = behaviour = learner.clone({"updates_per_step": settings.updates_per_step})
-        yield k, learner, collector.steps
+        yield k, learner, 0 if collector is None else collector.steps

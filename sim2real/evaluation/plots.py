@@ -31,8 +31,9 @@ def _fall_off(axes: Axes, result: dict[str, Any]) -> None:
     width = 0.8 / len(policies)
     places = np.arange(len(own))
     for number, (who, by) in enumerate(policies.items()):
-        middle = np.array([by[name]["iqm"] for name in own])
-        ends = np.array([by[name]["ci95"] for name in own])
+        missing = {"iqm": np.nan, "ci95": (np.nan, np.nan)}  # only the policy itself is run on a robot
+        middle = np.array([by.get(name, missing)["iqm"] for name in own])
+        ends = np.array([by.get(name, missing)["ci95"] for name in own])
         reach = np.clip(np.stack([middle - ends[:, 0], ends[:, 1] - middle]), 0, None)
         at = places + (number - (len(policies) - 1) / 2) * width
         axes.bar(at, middle, width, yerr=reach, capsize=2, color=_COLOURS[who], label=_LABELS[who])
@@ -44,7 +45,8 @@ def _fall_off(axes: Axes, result: dict[str, Any]) -> None:
 
 def _recovery(axes: Axes, result: dict[str, Any]) -> None:
     colours = mpl.colormaps["tab10"].colors  # type: ignore[attr-defined]
-    for number, (name, entry) in enumerate(result["targets"].items()):
+    found = {name: entry for name, entry in result["targets"].items() if entry["shots"]}
+    for number, (name, entry) in enumerate(found.items()):
         shots = sorted(entry["shots"], key=int)
         x = np.array([int(k) for k in shots])
         middle = [entry["shots"][k]["iqm"] for k in shots]

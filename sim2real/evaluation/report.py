@@ -31,6 +31,7 @@ def write_report(run: Run) -> Path:
         "result": result,
         "headline": headline(result),
         "shots": shots,
+        "robots": robot_lines(result),
         "rows": [_row(name, entry, result, shots) for name, entry in _entries(result).items()],
         "has_baseline": "baseline" in result["policies"],
         "has_success": result["nominal"]["shots"]["0"]["success_rate"] is not None,
@@ -51,7 +52,10 @@ def write_report(run: Run) -> Path:
 def headline(result: dict[str, Any]) -> str:
     """Say in one or two sentences what the evaluation found."""
     nominal = result["nominal"]["shots"]["0"]["iqm"]
-    targets = result["targets"]
+    targets = {name: entry for name, entry in result["targets"].items() if "0" in entry["shots"]}
+    robots = "".join(f" {line}" for line in robot_lines(result))
+    if not targets:
+        return f"Return is {nominal:.0f} on nominal dynamics.{robots}"
     worst = min(targets, key=lambda name: targets[name]["shots"]["0"]["iqm"])
     zero = targets[worst]["shots"]["0"]
     change = "falls to" if zero["iqm"] < nominal else "is"
@@ -70,12 +74,28 @@ def headline(result: dict[str, Any]) -> str:
             before = result["source"]["shots"]["0"]["iqm"]
             text += f" On the source it is then {few['retention']['iqm']:.0f}, before {before:.0f}."
     baseline = result["policies"].get("baseline")
-    if baseline:
+    if baseline and worst in baseline:
         text += f" Without randomization in training it would be {baseline[worst]['iqm']:.0f} zero-shot."
     if result.get("estimator_r2"):
         each = ", ".join(f"{name} {value:.2f}" for name, value in result["estimator_r2"].items())
         text += f" On the source its estimator explains (R²): {each}."
-    return text
+    return text + robots
+
+
+def robot_lines(result: dict[str, Any]) -> list[str]:
+    """Say of each environment of its own how many steps were taken, and why it was stopped if it was."""
+    lines: list[str] = []
+    for name, entry in result["targets"].items():
+        if (own := entry.get("external")) is None:
+            continue
+        steps, limit = own["steps"], f" of at most {own['max_steps']:,}" if own["max_steps"] else ""
+        text = (
+            f"On {name} ({own['env']}) {steps['total']:,} steps{limit} were taken: {steps['evaluation']:,} "
+            f"in {own['episodes']['evaluation']} evaluation episodes, {steps['adaptation']:,} in "
+            f"{own['episodes']['adaptation']} of adaptation, {steps['unfinished']:,} in unfinished ones."
+        )
+        lines.append(text + (f" Stopped before all was done: {own['stopped']}." if own["stopped"] else ""))
+    return lines
 
 
 def table(result: dict[str, Any]) -> str:
@@ -107,21 +127,25 @@ def _shots(result: dict[str, Any]) -> list[str]:
 
 
 def _row(name: str, entry: dict[str, Any], result: dict[str, Any], shots: list[str]) -> dict[str, Any]:
-    others = {who: f"{by[name]['iqm']:.5g}" for who, by in result["policies"].items()}
-    last = entry["shots"][max(entry["shots"], key=int)]
-    first = entry["shots"][min(entry["shots"], key=int)]
+    others = {who: f"{by[name]['iqm']:.5g}" for who, by in result["policies"].items() if name in by}
+    last = entry["shots"][max(entry["shots"], key=int)] if entry["shots"] else _NOTHING
+    first = entry["shots"][min(entry["shots"], key=int)] if entry["shots"] else _NOTHING
     return {
         "name": name,
         "reference": "values" not in entry,
         "given": entry.get("text", ""),
         "distance": f"{entry['distance']:.2f}" if "distance" in entry else "",
-        "random": others["random"],
+        "random": others.get("random", ""),
         "baseline": others.get("baseline", ""),
         "cells": [_cell(entry["shots"][k]) if k in entry["shots"] else None for k in shots],
-        "worst": f"{first['worst_decile']:.5g}",
+        "worst": "" if first is _NOTHING else f"{first['worst_decile']:.5g}",
         "success": "" if last["success_rate"] is None else f"{100 * last['success_rate']:.0f} %",
         "used": str(last["target_steps_used"]) if "values" in entry else "",
     }
+
+
+_NOTHING: dict[str, Any] = {"success_rate": None, "target_steps_used": 0}
+"""Of a robot on which nothing was finished."""
 
 
 def _cell(shot: dict[str, Any]) -> dict[str, str]:

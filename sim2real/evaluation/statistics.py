@@ -44,7 +44,9 @@ def worst_decile(values: Floats) -> float:
 def summarize(episodes: Episodes, target_steps_used: int) -> dict[str, Any]:
     """Return the summary that `evaluation.json` holds for one target and shot."""
     success = None if episodes.success is None else float(episodes.success.mean())
-    return _summary(episodes.returns, success, int(episodes.failed.sum()), target_steps_used)
+    found = _summary(episodes.returns, success, int(episodes.failed.sum()), target_steps_used)
+    measures = {name: float(values.mean()) for name, values in episodes.measures.items()}
+    return found | ({"measures": measures} if measures else {})
 
 
 def pooled(summaries: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import numpy as np
 
 from randomizers.words import did_you_mean
 from sim2real.runs import RunError
-from sim2real.spec import Bundle, Domain, Program, domain
+from sim2real.spec import Bundle, Domain, External, Program, domain
 
 SUITES = ("targets", "grid")
 _PLACES = (-0.5, 0.0, 0.5, 1.0, 1.5)
@@ -19,7 +19,7 @@ def choose(bundle: Bundle, names: Iterable[str] | None, suite: str = "targets") 
 
     Args:
         bundle: The run's spec.
-        names: Only these; None for all.
+        names: Only these, but for environments of their own; None for all.
         suite: `targets` of the spec, or `grid`: every term alone, at both ends, the middle, and half a
             range's width beyond either end.
 
@@ -29,15 +29,24 @@ def choose(bundle: Bundle, names: Iterable[str] | None, suite: str = "targets") 
     if suite not in SUITES:
         raise RunError(f"unknown suite '{suite}'{did_you_mean(suite, SUITES)}")
     found = bundle.targets if suite == "targets" else _grids(bundle)
+    external = choose_external(bundle, names, suite)
     for name in names or ():
-        if name not in found:
-            raise RunError(f"no target '{name}'{did_you_mean(name, found)}")
-    chosen = {name: found[name] for name in (names or found)}
-    if not chosen:
+        if name not in found and name not in external:
+            raise RunError(f"no target '{name}'{did_you_mean(name, [*found, *external])}")
+    chosen = {name: found[name] for name in (names or found) if name not in external}
+    if not chosen and not external:
         raise RunError(
             f"{bundle.spec.path}: names no targets; add some under `targets:`, or use --suite grid"
         )
     return chosen
+
+
+def choose_external(
+    bundle: Bundle, names: Iterable[str] | None, suite: str = "targets"
+) -> dict[str, External]:
+    """Return the targets to evaluate on that are environments of their own, by name; arguments as above."""
+    found = bundle.spec.external if suite == "targets" else {}
+    return {name: found[name] for name in (found if names is None else names) if name in found}
 
 
 def _grids(bundle: Bundle) -> dict[str, Domain]:

@@ -11,18 +11,26 @@ from sim2real.agents.base import Remembers
 from sim2real.envs.domains import fixed
 from sim2real.envs.make import make_worlds
 from sim2real.envs.vector import TaskVectorEnv
+from sim2real.evaluation.external import film_of
 from sim2real.evaluation.suites import choose
 from sim2real.film import FASTEST, Frame, captioned, film, refuse_other_kinds
 from sim2real.progress import Progress
-from sim2real.runs import Run
+from sim2real.runs import Run, RunError
 from sim2real.session import reload, trained_agent
 from sim2real.spec import Bundle, Domain, domain
 from sim2real.transfer.registry import wanted
 
 
 def worst_target(results: dict[str, Any]) -> str:
-    """Return the target on which the policy does worst zero-shot, by IQM."""
-    return min(results["targets"], key=lambda name: results["targets"][name]["shots"]["0"]["iqm"])
+    """Return the target on which the policy does worst zero-shot, by IQM; a robot only if there is no other.
+
+    Raises:
+        RunError: If none was evaluated zero-shot.
+    """
+    found = {name: entry for name, entry in results["targets"].items() if "0" in entry["shots"]}
+    if not found:
+        raise RunError("no target was evaluated zero-shot")
+    return min(found, key=lambda name: ("external" in found[name], found[name]["shots"]["0"]["iqm"]))
 
 
 def record(
@@ -33,7 +41,9 @@ def record(
     seconds: float = 10.0,
     size: tuple[int, int] = (480, 400),
 ) -> Path:
-    """Record the policy on nominal and target side by side, from the same starting state.
+    """Record the policy on nominal and target side by side, from the same start, and return the file.
+
+    Of an environment of its own that is the film taken while it was evaluated; see `film_of`.
 
     Args:
         run: A trained run.
@@ -49,7 +59,11 @@ def record(
     """
     refuse_other_kinds(out)
     bundle = reload(run)
+    if target is not None and (run.path / "targets" / target).is_dir():
+        return film_of(run, target)
     found = choose(bundle, None if target is None else [target])
+    if target in bundle.spec.external or not found:
+        return film_of(run, target or next(iter(bundle.spec.external)))
     chosen = found[target] if target else next(iter(found.values()))
     agent, _ = trained_agent(run)
     part = bundle.at(chosen.name)

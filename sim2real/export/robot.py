@@ -56,7 +56,9 @@ def actions_of(bundle: Bundle, space: spaces.Box) -> tuple[Action, ...]:
     ends = [(float(low), float(high)) for low, high in zip(space.low, space.high, strict=True)]
     if task is None or type(task).act is not Task.act or model.nu != len(ends):
         return tuple(Action(f"action[{i}]", *own) for i, own in enumerate(ends))
-    return tuple(Action(name, *own, **more) for (name, more), own in zip(actuators(model), ends, strict=True))
+    limit = {} if task.slew is None else {"rate": task.slew / period_of(bundle)}
+    named = zip(actuators(model), ends, strict=True)
+    return tuple(Action(name, *own, **more, **limit) for (name, more), own in named)
 
 
 def actuators(model: mujoco.MjModel) -> list[tuple[str, dict[str, Any]]]:
@@ -99,7 +101,7 @@ def _entries(model: mujoco.MjModel, shown: Shown) -> list[Entry]:
     rows = robot.qpos if shown.field == "qpos" else robot.dof
     owner = {int(row): joint for joint, row in enumerate(rows)}
     found: list[Entry] = []
-    for column in range(shown.first, size):
+    for column in range(shown.first, size if shown.stop is None else shown.stop):
         if (joint := owner.get(column)) is None:
             found.append(Entry(f"{shown.field}[{column}]", "", shown.field))
             continue

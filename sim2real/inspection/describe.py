@@ -7,7 +7,7 @@ from sim2real.inspection.effects import Effect, effects
 from sim2real.inspection.stage import STEPS, Stage
 from sim2real.inspection.tables import is_visual, parameter_rows
 from sim2real.inspection.warnings import warnings
-from sim2real.spec import Bundle
+from sim2real.spec import Bundle, External
 
 _HEAD = ["parameter", "nominal", "source", "unit", "when", "writes"]
 
@@ -24,11 +24,19 @@ def describe(bundle: Bundle) -> str:
         lines += ["", f"effect of each term alone, over {STEPS} steps of the same random actions:"]
         lines += [_effect_line(name, ends) for name, ends in found.items()]
         lines += _tried_out(bundle)
-    lines += ["", "targets:"] if bundle.targets else []
+    lines += ["", "targets:"] if spec.targets else []
     for name, target in bundle.targets.items():
         where = f"{target.distance:.2f} range widths outside" if target.held_out else "inside the source"
         lines.append(f"  {name}: {target.describe()} ({where})")
+    lines += [f"  {name}: {_external(target)}" for name, target in spec.external.items()]
     return "\n".join([*lines, "", *_latency(bundle)])
+
+
+def _external(target: External) -> str:
+    asked = {"never": "nobody is asked", "ask": "asks before every episode"}
+    who = asked.get(target.confirm, f"{target.confirm} is asked before every episode")
+    most = f"at most {target.max_steps:,} steps" if target.max_steps is not None else "no limit of steps"
+    return f"{target.env}, an environment of its own ({who}; {most}; spaces are compared at evaluation)"
 
 
 def _of_member(bundle: Bundle, name: str) -> str:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from randomizers.units import bare_number_hint, parse_quantity
 from randomizers.words import between, listing, shown
-from sim2real.spec.model import Target
+from sim2real.spec.model import External, Target
 from sim2real.spec.program import Program
 from sim2real.spec.source import Problem
 
@@ -56,13 +56,13 @@ def domain(program: Program, name: str, given: Mapping[str, float]) -> Domain:
 
 
 def resolve_targets(
-    program: Program, targets: Mapping[str, Target], refused: Collection[str] = ()
+    program: Program, targets: Mapping[str, Target | External], refused: Collection[str] = ()
 ) -> tuple[dict[str, Domain], list[Problem]]:
     """Read every target of a spec.
 
     Args:
         program: The program its values belong to.
-        targets: Targets by name.
+        targets: Targets by name; those that are environments of their own are passed over.
         refused: Terms that the program lacks because they are wrong; values for them are passed over.
 
     Returns:
@@ -72,6 +72,8 @@ def resolve_targets(
     domains: dict[str, Domain] = {}
     problems: list[Problem] = []
     for name, target in targets.items():
+        if isinstance(target, External):
+            continue
         values = {key: raw for key, raw in target.values.items() if key.partition(".")[0] not in refused}
         given, wrong = _read_values(program, name, values)
         problems += wrong

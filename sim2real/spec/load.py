@@ -32,6 +32,8 @@ class Catalog:
         checks: Raise ValueError where a section, by its path, does not go with the rest of a spec; of a set,
             of each member's.
         set_check: Returns what is wrong with a spec in view of its members, which may be none.
+        external: Raises ValueError if what a key of an external target names does not serve;
+            None leaves them unchecked.
     """
 
     model: Callable[[str, Mapping[str, Any]], mujoco.MjModel]
@@ -40,6 +42,7 @@ class Catalog:
     curricula: Mapping[str, type[BaseModel]] | None = None
     checks: Mapping[tuple[str, ...], Check] = field(default_factory=dict[tuple[str, ...], Check])
     set_check: "Callable[[Spec, Mapping[str, Bundle]], list[Problem]] | None" = None
+    external: Callable[[str, str], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -111,12 +114,30 @@ def load_text(text: str, name: str, catalog: Catalog, overrides: tuple[str, ...]
     if overrides:
         text = yaml.safe_dump(source.data, sort_keys=False, allow_unicode=True)
     spec, problems = validate(source, catalog.agents, text, catalog.curricula)
+    problems += _external(spec, catalog)
     bundle = _part(spec, catalog, problems) if not spec.envs else _set(spec, catalog, problems)
     if not problems:
         problems += _checked(bundle, catalog)
     if problems:
         raise SpecError(source, problems)
     return bundle
+
+
+def _external(spec: Spec, catalog: Catalog) -> list[Problem]:
+    """Return what is wrong with targets that are environments of their own; none is made for it."""
+    found: list[Problem] = []
+    for name, target in spec.external.items():
+        if spec.envs:
+            message = "an environment as a target is for a policy of one environment, and a set has several"
+            found.append(Problem(("targets", name), message))
+            continue
+        for key in ("env", "confirm"):
+            try:
+                if catalog.external is not None:
+                    catalog.external(key, getattr(target, key))
+            except ValueError as error:
+                found.append(Problem(("targets", name, key), str(error)))
+    return found
 
 
 def _part(spec: Spec, catalog: Catalog, problems: list[Problem]) -> Bundle:

@@ -127,6 +127,38 @@ class Target(_Section):
     inside: bool = False
 
 
+class External(_Section):
+    """A target that is an environment of its own, such as a robot: one world, one episode at a time."""
+
+    env: str = Field(min_length=1, description="module:Class or module:function, or a Gymnasium id")
+    options: dict[str, Any] = Field(default_factory=dict, description="keyword arguments of what makes it")
+    confirm: str = Field(
+        default="ask",
+        min_length=1,
+        description="who is asked before every episode: ask a person at the terminal, never, or "
+        "module:function, which is told of the episode and returns whether it may begin",
+    )
+    max_steps: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None, description="most steps ever taken there, of evaluation and adaptation together"
+    )
+    episode_steps: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None, description="steps after which an episode is cut; by default as many as in training"
+    )
+    episodes: Annotated[Count, Field(ge=1)] | None = Field(
+        default=None, description="evaluation episodes for each policy and shot [evaluate.episodes]"
+    )
+    baseline: bool = Field(
+        default=False, description="also evaluate the policy that was trained without randomization there"
+    )
+
+    @field_validator("confirm")
+    @classmethod
+    def _name_who_is_asked(cls, confirm: str) -> str:
+        if confirm not in ("ask", "never") and ":" not in confirm:
+            raise ValueError(f"must be ask, never or module:function; given '{confirm}'")
+        return confirm
+
+
 class Spec(_Section):
     """One spec file.
 
@@ -144,11 +176,16 @@ class Spec(_Section):
     )
     randomize: dict[str, Term] = Field(default_factory=dict)
     correlate: dict[str, Correlate] = Field(default_factory=dict)
-    targets: dict[str, Target] = Field(default_factory=dict)
+    targets: dict[str, Target | External] = Field(default_factory=dict)
     train: Train = Field(default_factory=Train)
     evaluate: Evaluate = Field(default_factory=Evaluate)
     path: Path = Path("spec.yaml")
     text: str = ""
+
+    @property
+    def external(self) -> dict[str, External]:
+        """The targets that are environments of their own, by name."""
+        return {name: one for name, one in self.targets.items() if isinstance(one, External)}
 
     @property
     def about(self) -> str:

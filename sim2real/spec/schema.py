@@ -18,7 +18,7 @@ from pydantic_core import core_schema
 from randomizers import Distortion, OperationTerm, Term
 from randomizers.registry import BUILTIN
 from sim2real.spec.correlation import Correlate
-from sim2real.spec.model import Evaluate, Member, Spec, Train
+from sim2real.spec.model import Evaluate, External, Member, Spec, Train
 from sim2real.spec.validate import NAME, RESERVED
 
 _OPERATIONS = ("scale", "add", "set")
@@ -173,14 +173,19 @@ def _targets() -> dict[str, Any]:
     inside = {"type": "boolean", "description": "true if training may draw it as well"}
     return {
         "type": _OPTIONAL,
-        "description": "held-out domains by name: each sets terms, or one parameter as term.parameter",
+        "description": "held-out domains by name: each sets terms, or one parameter as term.parameter; "
+        "or environments of their own, such as robots",
         "propertyNames": _name_except("targets"),
         "additionalProperties": {
             "type": "object",
-            "properties": {"inside": inside},
-            "additionalProperties": {
-                "anyOf": [{"type": "number"}, _NUMERIC],
-                "description": "a number, or a quantity such as 40 ms",
+            "if": {"properties": {"env": {"not": _NUMERIC, "type": "string"}}, "required": ["env"]},
+            "then": _section(External),
+            "else": {
+                "properties": {"inside": inside},
+                "additionalProperties": {
+                    "anyOf": [{"type": "number"}, _NUMERIC],
+                    "description": "a number, or a quantity such as 40 ms",
+                },
             },
         },
     }

@@ -13,7 +13,7 @@ from pydantic import BaseModel, ValidationError
 from randomizers import Term, lookup, names
 from randomizers.words import did_you_mean, listing, shown
 from sim2real.spec.correlation import Correlate
-from sim2real.spec.model import Evaluate, Member, Spec, Target, Train
+from sim2real.spec.model import Evaluate, External, Member, Spec, Target, Train
 from sim2real.spec.source import Path as SpecPath
 from sim2real.spec.source import Problem, Source
 from sim2real.spec.wording import plain_problems
@@ -245,9 +245,9 @@ def _correlate(raw: dict[str, Any], problems: list[Problem]) -> dict[str, Correl
     return groups
 
 
-def _targets(raw: dict[str, Any], terms: object, problems: list[Problem]) -> dict[str, Target]:
-    targets: dict[str, Target] = {}
-    unknown = 0
+def _targets(raw: dict[str, Any], terms: object, problems: list[Problem]) -> dict[str, Target | External]:
+    targets: dict[str, Target | External] = {}
+    unknown, known = 0, cast(dict[str, Any], terms) if isinstance(terms, dict) else {}
     for name, body in _named("targets", raw, problems).items():
         if not isinstance(body, dict):
             message = f"a target is a mapping such as {{torso_mass: 1.8}}, given {shown(body)}"
@@ -256,8 +256,11 @@ def _targets(raw: dict[str, Any], terms: object, problems: list[Problem]) -> dic
         values = dict(cast(dict[str, Any], body))
         if _too_many(values, ("targets", name), problems):
             continue
+        if "env" in values and "env" not in known:  # an environment of its own; a term may be called so
+            external = _section(External, values, ("targets", name), problems)
+            targets |= {name: external} if external is not None else {}
+            continue
         inside = values.pop("inside", False)
-        known = cast(dict[str, Any], terms) if isinstance(terms, dict) else {}
         unknown += sum(key.partition(".")[0] not in known for key in values)
         if unknown > _MOST_UNKNOWN:  # the nearest right word to each would be looked for
             message = f"more than {_MOST_UNKNOWN} values in all name no term under randomize"

@@ -7,3 +7,4 @@ class SlowReach(SO101Reach):
     """`SO101Reach-v0` with another control period."""
 
     frame_skip = 50
+    slew = 0.15

@@ -108,6 +108,9 @@ def test_limits():
     assert guard.changed == {"limits": 1, "rate": 1}
     np.testing.assert_allclose(guard(np.array([5.0, 0.0]), np.array([2.0, 0.0])), [1.9, 0.0])  # found outside
     np.testing.assert_allclose(guard(np.array([0.0, 0.0]), None), 0.0)
+    slow = replace(CONTRACT, period=0.1, action=tuple(replace(one, rate=0.5) for one in CONTRACT.action))
+    for rate, step in ((None, 0.05), (1.0, 0.05), (0.2, 0.02)):  # what it was trained with, or one's own
+        np.testing.assert_allclose(Guard(slow, rate)(np.array([1.0, 1.0]), np.zeros(2)), step)
     for wrong in ({"rate": [1.0, 2.0, 3.0]}, {"low": 3.0}, {"rate": 0.0}):
         with pytest.raises(ContractError):
             Guard(CONTRACT, **wrong)

@@ -111,7 +111,7 @@ def fragile(peers):
 
 @pytest.fixture(scope="module")
 def file(spec):
-    """A policy that lifts the first joint by 0.05 rad a step, and leaves the others where they are."""
+    """A policy that lifts the first joint by 0.02 rad a step, and leaves the others where they are."""
     bundle = load(spec, CATALOG)
     space = bundle.program.model.actuator_ctrlrange
     box = type("Box", (), {"low": space[:, 0], "high": space[:, 1]})
@@ -120,7 +120,7 @@ def file(spec):
         entries_of(bundle, 15, 0), actions_of(bundle, box),
     )  # fmt: skip
     weights = np.eye(15, 6)
-    return write(spec.with_name("lift.onnx"), weights, [0.05, 0, 0, 0, 0, 0], contract)
+    return write(spec.with_name("lift.onnx"), weights, [0.02, 0, 0, 0, 0, 0], contract)
 
 
 def test_a_motion_in_real_time(peer, file, tmp_path, spec):
@@ -131,8 +131,8 @@ def test_a_motion_in_real_time(peer, file, tmp_path, spec):
     assert peer.next() == {"event": "held", "why": "stop", "commands": 8}
     (motion,) = read(tmp_path / "motion.csv")
     assert motion.joints[0] == "shoulder_pan" and len(motion) == 8
-    # The arm follows: each command is 0.05 rad ahead of where it was, and it ends well past where it began.
-    np.testing.assert_allclose(motion.command[:, 0] - motion.position[:, 0], 0.05, atol=1e-6)
+    # The arm follows: each command is 0.02 rad ahead of where it was, and it ends well past where it began.
+    np.testing.assert_allclose(motion.command[:, 0] - motion.position[:, 0], 0.02, atol=1e-6)
     assert motion.position[-1, 0] > motion.position[0, 0] + 0.1
 
 
@@ -143,7 +143,7 @@ def test_environments_of_gymnasium_are_robots_too(file, tmp_path):
     env.close()
     assert (report.reason, report.how) == ("done", "told to hold where it was last measured")
     (motion,) = read(tmp_path / "gym.csv")
-    np.testing.assert_allclose(motion.command[:4, 0] - motion.position[:4, 0], 0.05, atol=1e-6)
+    np.testing.assert_allclose(motion.command[:4, 0] - motion.position[:4, 0], 0.02, atol=1e-6)
     with pytest.raises(ContractError, match="lower limits of actions"):
         Loop(Policy(file), gym.make("sim2real/Hopper-v5"))
 

@@ -108,7 +108,8 @@ def test_reward_and_success_by_hand(task, off, success):
     sites[0, task.gripper] = [0.2, 0.1, 0.1]
     goal = np.array([[[0.2, 0.1, 0.1 + off]]])
     state = State({"site_xpos": sites, "mocap_pos": goal, "qvel": np.full((1, 6), 2.0)})
-    assert task.reward(state, state, np.zeros((1, 6)))[0] == pytest.approx(-off - 0.024)
+    by_hand = -off + 0.5 * (1 - np.tanh(off / 0.03)) - 0.003 * 6 * 4.0
+    assert task.reward(state, state, np.zeros((1, 6)))[0] == pytest.approx(by_hand)
     assert task.success(state)[0] == success
 
 

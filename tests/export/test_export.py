@@ -66,6 +66,7 @@ def changed(file, folder, **changes):
 def test_the_contract_says_what_a_robot_must_know(run, file):
     contract = Policy(file).contract
     assert (contract.algorithm, contract.env, contract.steps) == ("rma", "SO101Reach-v0", 304)
+    assert [one.rate for one in contract.action] == [pytest.approx(1.5)] * 6  # [rad/s], as it was trained
     assert contract.spec_sha256 == run.spec_sha256
     assert contract.period == pytest.approx(0.02)
     assert tuple(joint.name for joint in contract.joints) == JOINTS

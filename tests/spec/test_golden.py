@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from sim2real.agents.registry import AGENTS
+from sim2real.envs.external import check_external
 from sim2real.envs.registry import nominal_model
 from sim2real.spec import Catalog, SpecError, load_text
 from sim2real.transfer.curricula import CURRICULA, check_curriculum
@@ -33,6 +34,7 @@ CATALOG = Catalog(
     curricula={name: entry.settings for name, entry in CURRICULA.items()},
     checks={("train", "curriculum"): check_curriculum},
     set_check=check_set,
+    external=check_external,
 )
 
 

@@ -17,6 +17,8 @@ from sim2real.envs.tasks.points import PointGoals
 from sim2real.envs.tasks.pusher import Pusher
 from sim2real.envs.tasks.reacher import Reacher
 from sim2real.envs.tasks.so101 import SO101Reach
+from sim2real.envs.tasks.so101_push import SO101Push
+from sim2real.envs.tasks.so101_track import SO101Track
 from sim2real.envs.tasks.wind import PointWind
 
 TASKS: dict[str, type[Task]] = {
@@ -42,6 +44,8 @@ TASKS: dict[str, type[Task]] = {
     "PointNavigation-v0": PointNavigation,
     "PointWind-v0": PointWind,
     "SO101Reach-v0": SO101Reach,
+    "SO101Track-v0": SO101Track,
+    "SO101Push-v0": SO101Push,
 }
 
 __all__ = [
@@ -66,7 +70,9 @@ __all__ = [
     "PointWind",
     "Pusher",
     "Reacher",
+    "SO101Push",
     "SO101Reach",
+    "SO101Track",
     "Swimmer",
     "Walker2d",
 ]

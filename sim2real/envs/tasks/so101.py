@@ -1,4 +1,4 @@
-"""What the SO-101 does: `SO101Reach-v0`, on our own model of the arm."""
+"""What the SO-101 does, and first `SO101Reach-v0`, on our own model of the arm."""
 
 from typing import Any, ClassVar
 
@@ -7,6 +7,10 @@ import numpy as np
 
 from sim2real.envs.task import Array, Random, Shown, State, namespace
 from sim2real.envs.tasks.mjcf import MjcfTask
+from sim2real.worlds import Worlds
+
+JOINTS = 6
+"""Joints of the arm, the first of the model."""
 
 HOME = (0.0, -0.4, 0.7, 0.6, 0.0, 0.4)
 """Where episodes begin, or near there [rad]: bent, above the table."""
@@ -18,34 +22,77 @@ NEAR, FAR, LOW, HIGH, TURN = 0.22, 0.33, np.radians(-15.0), np.radians(60.0), 1.
 """Least and largest distance of goals from the shoulder [m], their least and largest elevation seen from
 there, and how far to either side they lie [rad]."""
 
-REACHED, SPEED_COST = 0.02, 0.001
-"""Distance from the goal that counts as reached [m], and cost of ‖q̇‖² [s²/rad²]."""
+REACHED, NARROW, BONUS, SPEED_COST = 0.02, 0.03, 0.5, 0.003
+"""Distance from the goal that counts as reached [m], width [m] and height of the peak that rewards the last
+centimetres, and cost of ‖q̇‖² [s²/rad²]."""
 
 
-class SO101Reach(MjcfTask):
+class SO101(MjcfTask):
+    """What the tasks of an SO-101 share; the model is `assets/mjcf/so101/so101.xml`.
+
+    Actions are what the hardware takes: angles [rad] of its six joints, 50 times a second. As drivers of such
+    arms do, it moves its servos' targets there no faster than at 1.5 rad/s, so that random actions are no
+    blows. Every step's info says the `jerk` of the joints, and how it stands.
+    """
+
+    file = "so101.xml"
+    frame_skip = 10
+    slew: ClassVar[float | None] = 0.03
+    proprioception: ClassVar[slice | None] = slice(0, 12)
+    encoders: ClassVar[slice | None] = slice(0, 6)
+    remembers: ClassVar[tuple[str, ...]] = ("userdata",)
+    view: ClassVar[str | dict[str, Any]] = {
+        "lookat": (0.17, 0.0, 0.13), "distance": 0.75, "azimuth": 125.0, "elevation": -20.0,
+    }  # fmt: skip
+
+    def prepare(self, spec: mujoco.MjSpec) -> None:
+        """Make room for the velocities of the last two control steps, which are part of the state."""
+        spec.nuserdata = 2 * JOINTS
+
+    def compile(self) -> mujoco.MjModel:
+        """Compile, and find the gripper."""
+        model = super().compile()
+        self.gripper = model.site("gripperframe").id
+        return model
+
+    def settle(self, worlds: Worlds) -> None:
+        """Remember the velocities that the control step ended with, and those before."""
+        memory = worlds.bind("userdata")
+        memory[:, JOINTS : 2 * JOINTS] = memory[:, :JOINTS]
+        memory[:, :JOINTS] = worlds.bind("qvel")[:, :JOINTS]
+
+    def measures(self, before: State, state: State) -> dict[str, Array]:
+        """Return the jerk (n,): root mean square over joints of (q̇ₜ − 2 q̇ₜ₋₁ + q̇ₜ₋₂) / Δt² [rad/s³]."""
+        past = before.userdata
+        change = state.qvel[:, :JOINTS] - 2 * past[:, :JOINTS] + past[:, JOINTS : 2 * JOINTS]
+        return {"jerk": ((change / self.dt**2) ** 2).mean(-1) ** 0.5}
+
+    def near_home(self, random: Random, home: tuple[float, ...], scale: float) -> Array:
+        """Return angles (n, 6) [rad] within ± `scale` of a pose."""
+        return np.array(home) + random.uniform(-scale, scale, JOINTS)
+
+    def sought(self, distance: Array, state: State) -> Array:
+        """Return − d + 0.5 (1 − tanh(d / 3 cm)) − 0.003 ‖q̇‖² of distances d (n,) [m]."""
+        narrow = BONUS * (1 - namespace(distance).tanh(distance / NARROW))
+        return narrow - distance - SPEED_COST * (state.qvel[:, :JOINTS] ** 2).sum(-1)
+
+
+class SO101Reach(SO101):
     """An SO-101 arm brings its gripper to a point above the table and holds it there.
 
-    Actions are what the hardware takes: angles [rad] of its six joints, 50 times a second. Observed are
-    angles, their velocities, and the goal. An episode takes 3 s. The model is `assets/mjcf/so101/so101.xml`.
+    Observed are angles, their velocities, and the goal. An episode takes 3 s.
 
     Args:
         table: Height of a table that the arm can touch, above its foot and so mostly negative [m]; None for
             one at its foot that it passes through.
     """
 
-    file = "so101.xml"
-    frame_skip = 10
     observation_size = 15
     max_episode_steps = 150
     shows: ClassVar[tuple[Shown, ...]] = (
         Shown("qpos"), Shown("qvel"), Shown("goal", names=("x", "y", "z"), unit="m"),
     )  # fmt: skip
-    proprioception: ClassVar[slice | None] = slice(0, 12)
-    encoders: ClassVar[slice | None] = slice(0, 6)
     reads: ClassVar[tuple[str, ...]] = ("qpos", "qvel", "site_xpos", "mocap_pos")
-    view: ClassVar[str | dict[str, Any]] = {
-        "lookat": (0.17, 0.0, 0.13), "distance": 0.75, "azimuth": 125.0, "elevation": -20.0,
-    }  # fmt: skip
 
     def __init__(self, table: float | None = None) -> None:
         if table is not None and (isinstance(table, bool | str) or not np.isfinite(table)):
@@ -54,43 +101,54 @@ class SO101Reach(MjcfTask):
 
     def prepare(self, spec: mujoco.MjSpec) -> None:
         """Add the goal, which hides below the table until an episode places it, and let the table be felt."""
+        super().prepare(spec)
         if self.table is not None:
             table = spec.geom("table")
             table.pos[2], table.contype = self.table, 1
-        goal = spec.worldbody.add_body(name="goal", pos=[0, 0, -1], mocap=True)
-        goal.add_geom(
-            name="goal", type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012, 0, 0], rgba=[0.85, 0.2, 0.2, 1],
-            contype=0, conaffinity=0,
-        )  # fmt: skip
-
-    def compile(self) -> mujoco.MjModel:
-        """Compile, and find the gripper."""
-        model = super().compile()
-        self.gripper = model.site("gripperframe").id
-        return model
+        add_marker(spec, "goal")
 
     def reset_state(self, random: Random) -> dict[str, Array]:
         """Start at rest within ±0.2 rad of `HOME`, with a goal that the arm can reach."""
-        n = len(random)
         turn = random.uniform(-TURN, TURN, 1)
         distance, elevation = random.uniform(NEAR, FAR, 1), random.uniform(LOW, HIGH, 1)
-        out = OFFSET + distance * np.cos(elevation)
-        goal = [HUB[0] + out * np.cos(turn), out * np.sin(turn), HUB[1] + distance * np.sin(elevation)]
-        qpos = np.array(HOME) + random.uniform(-0.2, 0.2, len(HOME))
-        return {"qpos": qpos, "qvel": np.zeros((n, self.nv)), "mocap_pos": np.stack(goal, 2)}
+        goal = placed(turn, distance, elevation)
+        qpos = self.near_home(random, HOME, 0.2)
+        return {"qpos": qpos, "qvel": np.zeros((len(random), self.nv)), "ctrl": qpos, "mocap_pos": goal}
 
     def observe(self, state: State) -> Array:
         """Return angles [rad], their velocities [rad/s], and the goal [m]: (n, 15)."""
         return namespace(state.qpos).concatenate([state.qpos, state.qvel, state.mocap_pos[:, 0]], 1)
 
     def reward(self, before: State, state: State, action: Array) -> Array:
-        """Return − distance from the goal [m] − 0.001 ‖q̇‖²."""
-        return -self.distance(state) - SPEED_COST * (state.qvel**2).sum(-1)
+        """Return `sought` of the distance from the goal."""
+        return self.sought(self.distance(state), state)
 
     def success(self, state: State) -> Array:
         """Return where the gripper is within 2 cm of the goal."""
         return self.distance(state) < REACHED
 
+    def measures(self, before: State, state: State) -> dict[str, Array]:
+        """Return the jerk, and the `distance` from the goal [m]."""
+        return {**super().measures(before, state), "distance": self.distance(state)}
+
     def distance(self, state: State) -> Array:
         """Return how far the gripper is from the goal (n,) [m]."""
         return ((state.site_xpos[:, self.gripper] - state.mocap_pos[:, 0]) ** 2).sum(-1) ** 0.5
+
+
+def placed(turn: Array, distance: Array, elevation: Array) -> Array:
+    """Return points (n, k, 3) [m] at (n, k) angles about the pan axis [rad], distances [m] and elevations."""
+    xp = namespace(turn)
+    out = OFFSET + distance * xp.cos(elevation)
+    return xp.stack(
+        [HUB[0] + out * xp.cos(turn), out * xp.sin(turn), HUB[1] + distance * xp.sin(elevation)], 2
+    )
+
+
+def add_marker(spec: mujoco.MjSpec, name: str) -> None:
+    """Add a red ball that touches nothing, and is where a task says."""
+    marker = spec.worldbody.add_body(name=name, pos=[0, 0, -1], mocap=True)
+    marker.add_geom(
+        name=name, type=mujoco.mjtGeom.mjGEOM_SPHERE, size=[0.012, 0, 0], rgba=[0.85, 0.2, 0.2, 1],
+        contype=0, conaffinity=0,
+    )  # fmt: skip

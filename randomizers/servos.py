@@ -30,8 +30,10 @@ def _indirect(model: mujoco.MjModel) -> NDArray[np.bool_]:
 
 def _beside(model: mujoco.MjModel) -> NDArray[np.bool_]:
     """Return which actuators share their joint with another."""
-    joint = np.where(_indirect(model), -1 - np.arange(model.nu), model.actuator_trnid[:, 0])
-    return np.isin(joint, [j for j in joint if (joint == j).sum() > 1])
+    alone = -1 - np.arange(model.nu, dtype=np.int64)
+    joint: NDArray[np.int64] = np.where(_indirect(model), alone, model.actuator_trnid[:, 0])
+    _, first, count = np.unique(joint, return_inverse=True, return_counts=True)
+    return count[first] > 1
 
 
 _PLAIN = (

@@ -44,7 +44,8 @@ class Episodes:
         names = list(self.measures)
         measured = zip(*(np.split(self.measures[name], parts) for name in names), strict=True)
         found = [dict(zip(names, own, strict=True)) for own in measured] or [{} for _ in range(parts)]
-        return [Episodes(*own, one) for *own, one in zip(*each, found, strict=True)]
+        whole = zip(*each, found, strict=True)
+        return [Episodes(*own, measures=one) for *own, one in whole]
 
 
 class Rollout:

@@ -56,9 +56,9 @@ def actions_of(bundle: Bundle, space: spaces.Box) -> tuple[Action, ...]:
     ends = [(float(low), float(high)) for low, high in zip(space.low, space.high, strict=True)]
     if task is None or type(task).act is not Task.act or model.nu != len(ends):
         return tuple(Action(f"action[{i}]", *own) for i, own in enumerate(ends))
-    limit = {} if task.slew is None else {"rate": task.slew / period_of(bundle)}
+    rate = None if task.slew is None else task.slew / period_of(bundle)
     named = zip(actuators(model), ends, strict=True)
-    return tuple(Action(name, *own, **more, **limit) for (name, more), own in named)
+    return tuple(Action(name, *own, **more, rate=rate) for (name, more), own in named)
 
 
 def actuators(model: mujoco.MjModel) -> list[tuple[str, dict[str, Any]]]:

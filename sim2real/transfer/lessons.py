@@ -10,7 +10,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 from randomizers.words import did_you_mean, shown
 from sim2real.envs.domains import Domains, dealt, fixed, from_source
 from sim2real.runs import RunError
-from sim2real.spec import Bundle
+from sim2real.spec import Bundle, Target
 
 
 class _Lesson(BaseModel):
@@ -58,7 +58,8 @@ def _wrong(target: str | None, bundle: Bundle) -> str:
         return ""
     if target not in bundle.targets:
         return f"no target {shown(target)}{did_you_mean(target, bundle.targets)}"
-    if not bundle.spec.targets[target].inside:
+    said = bundle.spec.targets[target]
+    if not (isinstance(said, Target) and said.inside):
         return f"{shown(target)} is held out, and would not be if it were trained at; say inside: true of it"
     if bundle.spec.train.curriculum:
         return "a curriculum draws all worlds itself; take the one or the other"

@@ -99,6 +99,8 @@ def verdicts(found: dict[str, Floats]) -> list[str]:
     share = estimate(least_share, *samples)
     flat = estimate(worst_ratio, *samples)
     kept = [float(iqm(found[row], axis=0).min() / iqm(found[row], axis=0).max()) for row in SPECIALISTS]
+    rows = [row for row in (ENSEMBLE, *OTHERS) if row in found]
+    least = [(row, estimate(least_share, found[row], *samples[1:])) for row in rows]
     return [
         f"- Ensemble against the best specialist, at the mass where it does worst: {percent(*share)} "
         f"(wanted at every mass: {SHARE:.0%}) — {verdict(share[0] >= SHARE)}.\n"
@@ -106,7 +108,9 @@ def verdicts(found: dict[str, Floats]) -> list[str]:
         f"(wanted: {FLATTER}) — {verdict(flat[0] >= FLATTER)}.\n"
         f"- What the specialists keep of their best return at their worst mass: "
         f"{', '.join(f'{one:.0%}' for one in kept)} (expected: at most {COLLAPSE:.0%}) — "
-        f"{verdict(max(kept) <= COLLAPSE)}."
+        f"{verdict(max(kept) <= COLLAPSE)}.\n"
+        "- The first of these for all that were trained on more than one mass: "
+        f"{', '.join(f'{row} {percent(*own)}' for row, own in least)}."
     ]
 
 

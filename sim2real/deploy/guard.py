@@ -50,13 +50,17 @@ class Guard:
         if wrong := [one.name for one, a, b in zip(actions, self.low, self.high, strict=True) if not a < b]:
             raise ContractError(f"limits leave nothing of {', '.join(wrong)}")
         trained = np.array([np.inf if one.rate is None else one.rate for one in actions])
-        self._step = np.minimum(_each("rate", rate, np.inf, len(actions)), trained) * contract.period
+        self._own = _each("rate", rate, np.inf, len(actions)) * contract.period
+        self._step = np.minimum(self._own, trained * contract.period)
         if not (self._step > 0).all():
             raise ContractError(f"a rate limit must be above 0, given {rate}")
         self.changed = {"limits": 0, "rate": 0}
 
-    def __call__(self, asked: Floats, before: Floats | None) -> Floats:
-        """Return what is done (a,) of what is asked for (a,).
+    def __call__(self, asked: Floats, before: Floats | None) -> tuple[Floats, Floats]:
+        """Return what is done (a,) of what is asked for (a,), and what the policy is to remember of it (a,).
+
+        A policy was trained where the contract's rate is kept beyond its sight, and remembers what it asked
+        for as if there were none; what limits of your own change is news to it.
 
         Args:
             asked: By the policy.
@@ -65,10 +69,10 @@ class Guard:
         within = np.clip(asked, self.low, self.high)
         self.changed["limits"] += bool((within != asked).any())
         if before is None:
-            return within
+            return within, within
         done = np.clip(within, before - self._step, before + self._step)
         self.changed["rate"] += bool((done != within).any())
-        return done
+        return done, np.clip(within, before - self._own, before + self._own)
 
 
 def _each(name: str, value: float | Sequence[float] | None, otherwise: float, count: int) -> Floats:

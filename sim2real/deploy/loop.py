@@ -104,6 +104,7 @@ class Loop:
         self._took: list[float] = []
         self._misses = self._stale = self._old = self._behind = 0
         self._command: Floats | None = None
+        self._recalled = np.zeros(0)
         self._seen: Floats | None = None
         self._start = time.perf_counter()
         reason: Reason = "done"
@@ -174,7 +175,7 @@ class Loop:
         if not np.isfinite(asked).all():
             one = self.policy.contract.action[int(np.argmin(np.isfinite(asked)))]
             raise _End("not finite", f"the policy's action for {one.name}")
-        self._command = self._guard(asked, self._command)
+        self._command, self._recalled = self._guard(asked, self._command)
 
     def _send(self, fresh: bool) -> None:
         """Log the command, send it, and remember it if the policy has just chosen it."""
@@ -183,7 +184,7 @@ class Loop:
         answer = self._watchdog.call(self.robot.step, self._command.astype(np.float32))
         self._observation, reward, terminated, truncated, self._info = answer
         if fresh:
-            self.policy.done(self._command, self._reward(reward))
+            self.policy.done(self._recalled, self._reward(reward))
         if terminated or truncated:
             raise _End("terminated" if terminated else "truncated", "the robot says so")
 

@@ -101,16 +101,35 @@ def test_history_is_what_was_seen_and_done(tmp_path):
     np.testing.assert_allclose(robot.sent[:3], [first, second, third], atol=1e-6)
 
 
+def test_history_is_what_was_asked_for_where_training_limits_the_rate(tmp_path):
+    """Worlds approach targets at that rate too, unseen; a rate of one's own is news."""
+    made = with_history(1)
+    contract = replace(made, action=tuple(replace(one, rate=1.0) for one in made.action))
+    weights = np.zeros((3 + 5, 2))
+    weights[3 + 3, 1] = 2.0  # the action remembers what was done last, over its limits of ±2
+    policy = Policy(write(tmp_path / "p.onnx", weights, [0.5, 0.0], contract))
+    for rate, told in ((None, 0.5), (0.8, 0.1 + 0.8 * 0.05)):
+        robot = Toy()
+        loop = Loop(policy, robot, replace(PATIENT, rate=rate))
+        loop.run(1)
+        np.testing.assert_allclose(robot.sent[0][0], 0.1 + min(rate or 1.0, 1.0) * 0.05, atol=1e-6)
+        np.testing.assert_allclose(policy.inputs(np.zeros(3))["history"][0, 3], told / 2, atol=1e-6)
+
+
 def test_limits():
     guard = Guard(replace(CONTRACT, period=0.1), [1.0, 10.0], [-0.5, -9.0], 1.2)
     np.testing.assert_allclose(guard.low, [-0.5, -1.5])  # one's own, and the joint's range
-    np.testing.assert_allclose(guard(np.array([5.0, -5.0]), np.array([1.0, -1.0])), [1.1, -1.5])
+    done, _ = guard(np.array([5.0, -5.0]), np.array([1.0, -1.0]))
+    np.testing.assert_allclose(done, [1.1, -1.5])
     assert guard.changed == {"limits": 1, "rate": 1}
-    np.testing.assert_allclose(guard(np.array([5.0, 0.0]), np.array([2.0, 0.0])), [1.9, 0.0])  # found outside
+    done, _ = guard(np.array([5.0, 0.0]), np.array([2.0, 0.0]))  # found outside
+    np.testing.assert_allclose(done, [1.9, 0.0])
     np.testing.assert_allclose(guard(np.array([0.0, 0.0]), None), 0.0)
     slow = replace(CONTRACT, period=0.1, action=tuple(replace(one, rate=0.5) for one in CONTRACT.action))
     for rate, step in ((None, 0.05), (1.0, 0.05), (0.2, 0.02)):  # what it was trained with, or one's own
-        np.testing.assert_allclose(Guard(slow, rate)(np.array([1.0, 1.0]), np.zeros(2)), step)
+        done, told = Guard(slow, rate)(np.array([1.0, 1.0]), np.zeros(2))
+        np.testing.assert_allclose(done, step)
+        np.testing.assert_allclose(told, min(1.0, np.inf if rate is None else 0.1 * rate))
     for wrong in ({"rate": [1.0, 2.0, 3.0]}, {"low": 3.0}, {"rate": 0.0}):
         with pytest.raises(ContractError):
             Guard(CONTRACT, **wrong)

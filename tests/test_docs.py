@@ -58,17 +58,35 @@ def test_every_method_has_a_page_and_is_listed(pages):
             assert (page.parent / link).exists(), f"{page}: {link}"
 
 
-def test_pages_quote_the_readme(pages):
-    readme = (ROOT / "README.md").read_text()
+def test_pages_quote_the_tables(pages):
     for page in (DOCS / "methods").glob("*.md"):
-        assert pages.quoted(page.read_text(), readme) == page.read_text(), f"{page}: run tools/docs"
+        assert pages.quoted(page.read_text(), pages.shown()) == page.read_text(), f"{page}: run tools/docs"
+
+
+def test_the_readme_says_what_came_of_each_study(pages):
+    readme, results = (ROOT / "README.md").read_text(), (DOCS / "results.md").read_text()
+    assert f"<!-- studies -->\n{pages.studies(results)}\n<!-- /studies -->" in readme, "run tools/docs"
+    for link in re.findall(r"\]\((?!http)([^)#]+)", results):
+        assert (DOCS / link).exists(), link
+
+
+def test_a_study_is_counted_by_its_verdicts(pages):
+    page = (
+        "# Title\n\n## Is it so?\n\nreached\n\n<!-- a -->\n- x (wanted: 1) — reached.\n- y — **missed**.\n"
+        "- z — undecided: one.\n\n3 seeds; 12 core-minutes, from `a`.\n<!-- /a -->\n\n## And *that*\n"
+        "<!-- b -->\n**Unfinished**: seeds so far 0 of 5; 2 core-minutes, from `b`.\n<!-- /b -->\n"
+    )
+    assert pages.studies(page).splitlines()[2:] == [
+        "| [Is it so?](assets/docs/results.md#is-it-so) | `a` | 1 | **1** | 1 | 3 | 12 |",
+        "| [And *that*](assets/docs/results.md#and-that) | `b` | 0 | 0 |  | 0 | 2 |",
+    ]
 
 
 def test_quoting_takes_the_rows_asked_for_from_the_first_table_that_has_one(pages):
-    readme = (
+    tables = (
         "<!-- a -->\n| x |\n| - |\n| one |\n\n| y | z |\n| - | - |\n| two | 2 |\n| three | 3 |\n<!-- /a -->"
     )
     page = "<!-- measured a: three; four -->\nold\n<!-- /measured -->\nrest"
     new = "<!-- measured a: three; four -->\n| y | z |\n| - | - |\n| three | 3 |\n<!-- /measured -->\nrest"
-    assert pages.quoted(page, readme) == new and pages.quoted(new, readme) == new
+    assert pages.quoted(page, tables) == new and pages.quoted(new, tables) == new
     assert pages.MISSING in pages.quoted(page, "")

@@ -47,12 +47,17 @@ def test_a_table_is_markdown_with_words_left_and_numbers_right():
     assert tables.markdown(["a", "b"], [["x", "1"]]) == "| a | b |\n| --- | ---: |\n| x | 1 |"
 
 
-def test_a_readme_without_markers_is_refused(tmp_path, monkeypatch):
+def test_text_goes_to_the_page_that_has_its_markers(tmp_path, monkeypatch):
     tables = importlib.import_module("reproductions.tables")
     monkeypatch.setattr(tables, "ROOT", tmp_path)
     (tmp_path / "README.md").write_text("<!-- a -->\nold\n<!-- /a -->\n")
     tables.insert("a", "new")
     assert (tmp_path / "README.md").read_text() == "<!-- a -->\nnew\n<!-- /a -->\n"
+    page = tmp_path / "assets" / "docs" / "results.md"
+    page.parent.mkdir(parents=True)
+    page.write_text("<!-- c -->\n<!-- /c -->\n")
+    tables.insert("c", "![one](assets/results/c/one.png)")
+    assert page.read_text() == "<!-- c -->\n![one](../results/c/one.png)\n<!-- /c -->\n"
     with pytest.raises(ValueError, match="no markers <!-- b -->"):
         tables.insert("b", "new")
 

@@ -171,7 +171,7 @@ def markdown(rows: list[list[str]]) -> str:
 
 
 def methods() -> str:
-    """Bring the pages of methods up to date with README's tables, and return the page that lists them."""
+    """Bring what quotes tables up to date with them, and return the page that lists them."""
     from reproductions.pages import index, refresh
 
     refresh()

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from reproductions.results import Floats, Results, cell
+from reproductions.results import Floats, Results, cell, verdict
 from reproductions.rollouts import ends
 from reproductions.study import Study
 from reproductions.tables import markdown
@@ -101,7 +101,7 @@ def report(results: Results) -> str:
 def _verdict(row: str, scores: Floats) -> str:
     """Return how many seeds do as wanted."""
     reached = scores[:, 0] >= LEAST if row.startswith(SOFT) else scores[:, 1] >= COMMITTED
-    return f"{reached.sum()} of {len(reached)}"
+    return f"{reached.sum()} of {len(reached)}, {verdict(bool(reached.all()))}"
 
 
 goals = Study("goals", jobs, report)

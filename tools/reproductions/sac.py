@@ -4,6 +4,7 @@ import argparse
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from reproductions.pages import refresh
 from reproductions.tables import RESULTS, insert, merge, write
 from reproductions.trainings import Cells, Job, Training, carry_out
 
@@ -37,7 +38,7 @@ GATES = (
 
 
 def sac(arguments: argparse.Namespace) -> None:
-    """Train the learning gates of SAC over several seeds; write curves, a summary and README's table."""
+    """Train the learning gates of SAC over several seeds; write curves, a summary and the table."""
     gates = [gate for gate in GATES if arguments.only in (None, gate.spec)]
     seeds = range(0 if arguments.tables else arguments.seeds or SEEDS)
     jobs = [(gate, Training("sac", f"sac/{gate.spec}", seed)) for gate in gates for seed in seeds]
@@ -49,6 +50,7 @@ def sac(arguments: argparse.Namespace) -> None:
     table = gate_table(rows)
     print(table)
     insert("sac", table)
+    refresh()
 
 
 def _nothing(run: "Run") -> Cells:

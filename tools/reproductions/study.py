@@ -15,9 +15,9 @@ class Study:
     """A table over seeds.
 
     Attributes:
-        name: Of its folder in assets/results, its markers in the README, and `tools/reproduce NAME`.
+        name: Of its folder in assets/results, the markers of its table, and `tools/reproduce NAME`.
         jobs: Returns what one seed takes, in order.
-        report: Returns the README's section of what there is; may draw pictures into the results' folder.
+        report: Returns the section of what there is; may draw pictures into the results' folder.
     """
 
     name: str

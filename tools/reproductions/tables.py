@@ -1,4 +1,4 @@
-"""Where results lie and how they are written: CSV files of ours, tables between markers of the README."""
+"""Where results lie and how they are written: CSV files of ours, tables between markers of pages."""
 
 import csv
 from collections.abc import Iterable, Sequence
@@ -8,18 +8,33 @@ ROOT = Path(__file__).resolve().parents[2]
 RESULTS = ROOT / "assets" / "results"
 
 
+PAGES = ("README.md", "assets/docs/results.md")
+"""Pages with tables between markers, from the root."""
+
+
 def insert(name: str, text: str) -> None:
-    """Replace what stands between README's markers of a name.
+    """Replace what stands between the markers of a name, in the page that has them.
+
+    Args:
+        name: Of the markers.
+        text: What is to stand there; it links to files from the root.
 
     Raises:
-        ValueError: If it has no such markers.
+        ValueError: If no page has such markers.
     """
-    readme = ROOT / "README.md"
-    before, begin, rest = readme.read_text().partition(f"<!-- {name} -->")
-    _, end, after = rest.partition(f"<!-- /{name} -->")
-    if not end:
-        raise ValueError(f"{readme} has no markers <!-- {name} --> and <!-- /{name} -->")
-    readme.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    for page in (ROOT / name for name in PAGES if (ROOT / name).exists()):
+        before, begin, rest = page.read_text().partition(f"<!-- {name} -->")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        if end:
+            linked = text if page.parent == ROOT else text.replace("](assets/", "](../")
+            page.write_text(f"{before}{begin}\n{linked}\n{end}{after}")
+            return
+    raise ValueError(f"no markers <!-- {name} --> and <!-- /{name} --> in {' or '.join(PAGES)}")
+
+
+def shown() -> str:
+    """Return the text of all pages with tables, one after the other."""
+    return "\n".join((ROOT / name).read_text() for name in PAGES)
 
 
 def markdown(head: Sequence[str], rows: Iterable[Sequence[str]], left: int = 1) -> str:

@@ -54,7 +54,7 @@ def test_every_method_has_a_page_and_is_listed(pages):
         text = page.read_text()
         assert all(word in text for word in ("**Assumes**", "**Fails when**", "**Paper", "**Spec")), page
         assert re.search("[Mm]easured", text), page
-        for link in re.findall(r"\]\((?!http)(.+?)\)", text):
+        for link in re.findall(r"\]\((?!http)([^)#]+)", text):
             assert (page.parent / link).exists(), f"{page}: {link}"
 
 

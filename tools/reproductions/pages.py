@@ -78,12 +78,15 @@ def quoted(page: str, tables: str) -> str:
 
 
 def table_of(tables: str, section: str, names: list[str]) -> str:
-    """Return the head and some rows of the first table in a section that has them; or that there are none."""
+    """Return the head and some rows of the first table in a section that has them; or that there are none.
+
+    A row goes by its first cell or by its second, where both are words.
+    """
     text = tables.partition(f"<!-- {section} -->")[2].partition(f"<!-- /{section} -->")[0]
     for table in re.findall(r"(?:^\|.*\n?)+", text, flags=re.MULTILINE):
         head, line, *rows = table.strip().splitlines()
-        by_name = {row.split("|")[1].strip(): row for row in rows}
-        if chosen := [by_name[name] for name in names if name in by_name]:
+        titles = [{cell.strip() for cell in row.split("|")[1:3]} for row in rows]
+        if chosen := [row for name in names for row, own in zip(rows, titles, strict=True) if name in own]:
             return "\n".join([head, line, *chosen])
     return MISSING
 

@@ -222,11 +222,13 @@ def test_the_encoder_is_trained_with_the_policy_and_what_is_estimated_is_what_it
 
 @pytest.mark.slow
 def test_a_pull_is_found_out_from_where_commands_have_led(tmp_path):
-    """Without noise a single move tells it, so the estimator explains nearly all of it."""
+    """Without noise a single move tells it; but a point that is pulled past its goal, which lies on the x axis,
+    rests against the end of the y axis for long, where moves tell only which end that is."""
     run = begun(tmp_path, "up_osi", steps=20_000)
     train(run, Progress.silent())
     found = estimator_r2(reload(run), trained_agent(run)[0], reload(run).spec.evaluate)
-    assert set(found) == {"pull.x", "pull.y"} and min(found.values()) > 0.9
+    assert set(found) == {"pull.x", "pull.y"}
+    assert found["pull.x"] > 0.9 and found["pull.y"] > 0.6
 
 
 def test_r2_by_hand():

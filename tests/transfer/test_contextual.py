@@ -222,8 +222,8 @@ def test_the_encoder_is_trained_with_the_policy_and_what_is_estimated_is_what_it
 
 @pytest.mark.slow
 def test_a_pull_is_found_out_from_where_commands_have_led(tmp_path):
-    """Without noise a single move tells it; but a point that is pulled past its goal, which lies on the x axis,
-    rests against the end of the y axis for long, where moves tell only which end that is."""
+    """A single move tells it, without noise; but a point pulled past its goal, on the x axis, rests
+    against the end of the y axis for long, where moves tell only which end that is."""
     run = begun(tmp_path, "up_osi", steps=20_000)
     train(run, Progress.silent())
     found = estimator_r2(reload(run), trained_agent(run)[0], reload(run).spec.evaluate)

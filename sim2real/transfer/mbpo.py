@@ -79,19 +79,18 @@ class MBPO(SAC):
         reward = torch.as_tensor(transitions.reward, dtype=torch.float32)[:, None]
         usable = torch.from_numpy(transitions.usable)
         self.dynamics.scale.update(torch.cat((change, reward), 1)[usable])
-        earning = max(0, self.steps - max(before, self.learning_starts))
-        self._model_credit += earning * Fraction(str(self.config.model_updates))
-        self._since += earning
+        # The model earns from the first step: what is imagined first comes of what was learned in the warm-up.
+        self._model_credit += (self.steps - before) * Fraction(str(self.config.model_updates))
+        self._since += max(0, self.steps - max(before, self.learning_starts))
 
     def update(self) -> int:
         """Do the updates of the model that are due, imagine if it is time, and learn from both worlds."""
-        if self.replay is None or len(self.replay) == 0:
+        if self.replay is None or len(self.replay) == 0 or self.steps < self.learning_starts:
             return 0
         due = int(self._model_credit)
         self._model_credit -= due
         for _ in range(due):
             self._update_model(self.replay)
-        # What the first time imagines comes of as many updates as there were steps of warm-up.
         if self._since >= self.config.rollout_every or (self._since and self.imagined is None):
             self._since = 0
             self._imagine(self.replay)

@@ -298,6 +298,18 @@ def test_nothing_is_learned_of_imagined_worlds_before_there_are_any():
     assert same(agent.clone().state_dict(), agent.state_dict())
 
 
+def test_what_is_imagined_first_comes_of_a_model_that_learned_in_the_warm_up(monkeypatch):
+    agent = agent_of("mbpo", learning_starts=20, rollouts=10, rollout_every=10, model_updates=0.5)
+    done, imagine = [], agent._imagine
+    monkeypatch.setattr(agent, "_update_model", lambda replay: done.append(len(replay)))
+    monkeypatch.setattr(agent, "_imagine", lambda replay: (done.append("imagined"), imagine(replay)))
+    for steps in range(1, 12):
+        fed(agent, 1)
+        agent.update()
+        assert len(done) == (0 if steps < 10 else 10 if steps == 10 else 12)
+    assert done == [20] * 10 + [22, "imagined"]
+
+
 def test_a_ring_keeps_the_newest_rows():
     ring, generator = Ring(4, 1), torch.Generator().manual_seed(0)
     ring.put(torch.arange(3.0)[:, None])

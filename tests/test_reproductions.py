@@ -1,6 +1,7 @@
 """The bookkeeping of reproductions, and the statistics that they state; nothing here trains for long."""
 
 import importlib
+import json
 from pathlib import Path
 
 import numpy as np
@@ -333,7 +334,7 @@ def test_rollouts_end_where_the_policy_leads(monkeypatch):
     assert not reached.any() and (places > 6.9).all()
 
 
-def test_every_training_of_every_study_can_be_loaded():
+def test_every_training_of_every_study_can_be_loaded(arm):
     main = importlib.import_module("reproductions.__main__")
     kind = importlib.import_module("reproductions.study").Study
     for study in (one for one in main.REPRODUCTIONS.values() if isinstance(one, kind)):
@@ -531,3 +532,83 @@ def test_the_suite_holds_its_targets_also_as_what_a_policy_trains_on():
         own = load(job.training.file, CATALOG, job.training.settings)
         drawn = own.program.values(np.full((1, len(own.program.nominal_quantiles)), 0.5))
         np.testing.assert_allclose(drawn[0], suite.targets[target].v)
+
+
+@pytest.fixture
+def arm(tmp_path, monkeypatch):
+    """The study of the SO-101, with targets of its own: three quantiles of the prior."""
+    from sim2real.session import CATALOG
+    from sim2real.spec import load
+
+    study = importlib.import_module("reproductions.so101")
+    prior = load(TOOLS.parent / "assets" / "specs" / "so101_servos.yaml", CATALOG).program
+    drawn = prior.values(np.repeat([[0.3], [0.5], [0.7]], prior.d, axis=1))
+    written = {
+        name: {"values": dict(zip(prior.names, values.tolist(), strict=True))}
+        for name, values in zip(("low", "middle", "high"), drawn, strict=True)
+    }
+    monkeypatch.setattr(study, "TARGETS", tmp_path / "targets.json")
+    study.TARGETS.write_text(json.dumps(written))
+    return study
+
+
+def test_without_targets_it_is_said_how_to_fit_them(arm):
+    arm.TARGETS.unlink()
+    with pytest.raises(RunError, match="tools/so101_targets LOGS"):
+        arm.jobs(0)
+
+
+@pytest.mark.parametrize(("identified", "missed"), [(12.0, 0), (30.0, 2)])
+def test_a_source_is_judged_by_its_zero_shot_error_on_all_targets(
+    arm, results, trainings, tmp_path, identified, missed, monkeypatch
+):
+    study, kept = arm, results.Results(tmp_path)
+    monkeypatch.setattr(results, "RESAMPLES", 20)
+    off = {study.NOMINAL: 24.0, study.WIDE: 20.0, study.IDENTIFIED: identified, study.ORACLE: 10.0}
+    for seed in range(2):
+        cells = {}
+        for row, error in off.items():
+            for k in study.SHOTS if row != study.ORACLE else (0,):
+                for x, name in enumerate(study.targets()):
+                    # Of three targets the mean is `error` at first, and 2 less after 20 episodes.
+                    cells[row, f"{name} {k} {study.ERROR}"] = error + x - 1 - 0.1 * k
+                    cells[row, f"{name} {k} {study.JERK}"] = 500.0
+                    cells[row, f"{name} {k} {study.SUCCESS}"] = 0.75
+        kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
+    text = study.report(kept)
+    assert text.count("**missed**") == missed and text.count("— reached") == 2 - missed
+    assert "| a hand-made wide source | 20 | 0.75 [0.75, 0.75] | 18 [18, 18] | 500 [500, 500] | 2 |" in text
+    assert f"off by {identified / 20:.0%} [{identified / 20:.0%}, {identified / 20:.0%}] of what" in text
+    assert f"by {identified / 10:.3g} [{identified / 10:.3g}, {identified / 10:.3g}] times" in text
+    assert (tmp_path / "transfer.png").exists()
+
+
+def test_no_target_of_the_arm_is_fitted_to_what_another_or_the_source_was():
+    fits = importlib.import_module("so101_targets")
+    used = [motion for motions in fits.MOTIONS.values() for motion in motions]
+    assert len(set(used)) == len(used) == 10
+    seen = fits.fitted_to(fits.SOURCE)
+    assert len(seen) == 10 and not seen.intersection(used)
+
+
+def test_the_arm_has_the_same_targets_whatever_it_is_trained_on(arm):
+    from sim2real.session import CATALOG
+    from sim2real.spec import load
+
+    study = arm
+    nominal, wide, identified, *oracles = (
+        load(job.training.file, CATALOG, job.training.settings) for job in study.jobs(0)
+    )
+    assert len(oracles) == len(study.targets()) == 3
+    drawn = nominal.program.values(np.linspace(0, 0.99, 3)[:, None].repeat(nominal.program.d, 1))
+    np.testing.assert_array_equal(drawn, nominal.program.nominal[None].repeat(3, 0))
+
+    def named(bundle, target):
+        return study.by_term(dict(zip(bundle.program.names, bundle.targets[target].v, strict=True)))
+
+    for (target, values), oracle in zip(study.targets().items(), oracles, strict=True):
+        expected = study.by_term(values)
+        assert named(nominal, target) == named(wide, target) == named(identified, target) == expected
+        trained = oracle.program.values(np.full((1, oracle.program.d), 0.5))[0]
+        np.testing.assert_allclose(trained, oracle.targets[target].v, rtol=1e-6)
+        assert named(oracle, target) == expected

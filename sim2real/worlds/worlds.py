@@ -1,5 +1,6 @@
 """N worlds stepped together on `mujoco.batch`, each with its own domain, each failing alone."""
 
+import os
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -50,7 +51,8 @@ class Worlds:
     Args:
         program: What may vary; its model is the nominal one.
         num_worlds: N.
-        threads: Threads to step with; 0 means all processors. Results do not depend on it.
+        threads: Threads to step with; 0 means all processors that this process may use. Results do not depend
+            on it.
 
     Attributes:
         values: The domain of each world, (n, d).
@@ -62,7 +64,7 @@ class Worlds:
         self.num_worlds = num_worlds
         self.servos = Servos(program, num_worlds)
         # Servos take one physics step at a time, too short for a few worlds to wait for other threads.
-        threads = 1 if self.servos and num_worlds <= _FEW else threads
+        threads = 1 if self.servos and num_worlds <= _FEW else threads or len(os.sched_getaffinity(0))
         self.batch = Batch(program.model, num_worlds, threads)
         self.values = np.repeat(program.nominal[None], num_worlds, axis=0)
         self._failed, self._moved = np.zeros(num_worlds, dtype=bool), False

@@ -298,3 +298,10 @@ def test_without_opengl_the_message_names_what_to_install(monkeypatch, failure):
     with pytest.raises(RenderingUnavailableError, match=r"install EGL.*OSMesa") as error:
         Studio(mujoco.MjModel.from_xml_string(SIMPLE))
     assert str(failure) in str(error.value)
+
+
+def test_it_takes_as_many_threads_as_its_process_may_use(monkeypatch):
+    program = random_program("Hopper-v5")
+    for own in ({1}, {0, 1, 3}):
+        monkeypatch.setattr(worlds_module.os, "sched_getaffinity", lambda _, own=own: own)
+        assert Worlds(program, 4).batch.nthread == len(own)

@@ -21,6 +21,7 @@ from reproductions.models import models
 from reproductions.modular import modular
 from reproductions.recurrent import recurrent
 from reproductions.sac import sac
+from reproductions.so101 import so101
 from reproductions.torso import torso
 
 REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
@@ -38,6 +39,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "recurrent": recurrent,
     "models": models,
     "all-methods": all_methods,
+    "so101": so101,
 }
 
 

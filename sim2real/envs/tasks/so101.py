@@ -32,11 +32,16 @@ class SO101(MjcfTask):
 
     Actions are what the hardware takes: angles [rad] of its six joints, 50 times a second. As drivers of such
     arms do, it moves its servos' targets there no faster than at 1.5 rad/s, so that random actions are no
-    blows. Every step's info says the `jerk` of the joints, and how it stands.
+    blows. What is sought is the gripper at the first marker, unless a task says otherwise. Every step's info
+    says the `jerk` of the joints, and how far off it is.
+
+    Attributes:
+        off: What `distance` is called there.
     """
 
     file = "so101.xml"
     frame_skip = 10
+    off: ClassVar[str] = "distance"
     slew: ClassVar[float | None] = 0.03
     proprioception: ClassVar[slice | None] = slice(0, 12)
     encoders: ClassVar[slice | None] = slice(0, 6)
@@ -61,20 +66,32 @@ class SO101(MjcfTask):
         memory[:, JOINTS : 2 * JOINTS] = memory[:, :JOINTS]
         memory[:, :JOINTS] = worlds.bind("qvel")[:, :JOINTS]
 
+    def reward(self, before: State, state: State, action: Array) -> Array:
+        """Return − d + 0.5 (1 − tanh(d / 3 cm)) − 0.003 ‖q̇‖² (n,) where it is d [m] off."""
+        distance = self.distance(state)
+        narrow = BONUS * (1 - namespace(distance).tanh(distance / NARROW))
+        return narrow - distance - SPEED_COST * (state.qvel[:, :JOINTS] ** 2).sum(-1)
+
+    def success(self, state: State) -> Array:
+        """Return where what is sought is less than 2 cm off."""
+        return self.distance(state) < REACHED
+
     def measures(self, before: State, state: State) -> dict[str, Array]:
-        """Return the jerk (n,): root mean square over joints of (q̇ₜ − 2 q̇ₜ₋₁ + q̇ₜ₋₂) / Δt² [rad/s³]."""
+        """Return the jerk (n,) [rad/s³], and how far off it is (n,) [m].
+
+        The jerk is the root mean square over joints of (q̇ₜ − 2 q̇ₜ₋₁ + q̇ₜ₋₂) / Δt².
+        """
         past = before.userdata
         change = state.qvel[:, :JOINTS] - 2 * past[:, :JOINTS] + past[:, JOINTS : 2 * JOINTS]
-        return {"jerk": ((change / self.dt**2) ** 2).mean(-1) ** 0.5}
+        return {"jerk": ((change / self.dt**2) ** 2).mean(-1) ** 0.5, self.off: self.distance(state)}
+
+    def distance(self, state: State) -> Array:
+        """Return how far the gripper is from the first marker (n,) [m]."""
+        return ((state.site_xpos[:, self.gripper] - state.mocap_pos[:, 0]) ** 2).sum(-1) ** 0.5
 
     def near_home(self, random: Random, home: tuple[float, ...], scale: float) -> Array:
         """Return angles (n, 6) [rad] within ± `scale` of a pose."""
         return np.array(home) + random.uniform(-scale, scale, JOINTS)
-
-    def sought(self, distance: Array, state: State) -> Array:
-        """Return − d + 0.5 (1 − tanh(d / 3 cm)) − 0.003 ‖q̇‖² of distances d (n,) [m]."""
-        narrow = BONUS * (1 - namespace(distance).tanh(distance / NARROW))
-        return narrow - distance - SPEED_COST * (state.qvel[:, :JOINTS] ** 2).sum(-1)
 
 
 class SO101Reach(SO101):
@@ -118,22 +135,6 @@ class SO101Reach(SO101):
     def observe(self, state: State) -> Array:
         """Return angles [rad], their velocities [rad/s], and the goal [m]: (n, 15)."""
         return namespace(state.qpos).concatenate([state.qpos, state.qvel, state.mocap_pos[:, 0]], 1)
-
-    def reward(self, before: State, state: State, action: Array) -> Array:
-        """Return `sought` of the distance from the goal."""
-        return self.sought(self.distance(state), state)
-
-    def success(self, state: State) -> Array:
-        """Return where the gripper is within 2 cm of the goal."""
-        return self.distance(state) < REACHED
-
-    def measures(self, before: State, state: State) -> dict[str, Array]:
-        """Return the jerk, and the `distance` from the goal [m]."""
-        return {**super().measures(before, state), "distance": self.distance(state)}
-
-    def distance(self, state: State) -> Array:
-        """Return how far the gripper is from the goal (n,) [m]."""
-        return ((state.site_xpos[:, self.gripper] - state.mocap_pos[:, 0]) ** 2).sum(-1) ** 0.5
 
 
 def placed(turn: Array, distance: Array, elevation: Array) -> Array:

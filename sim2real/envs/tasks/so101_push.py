@@ -20,8 +20,8 @@ NEAR, FAR, TURN = 0.21, 0.25, 0.5
 SHORT, LONG, SIDEWAYS = 0.05, 0.08, np.radians(75.0)
 """Least and largest way to the goal [m], and how far it may turn from straight away from the arm [rad]."""
 
-ARRIVED, TOUCH_COST = 0.02, 0.5
-"""Distance of the cube from the goal that counts as arrived [m], and cost of the gripper's from the cube."""
+TOUCH_COST = 0.5
+"""Cost of the gripper's distance from the cube [1/m]."""
 
 
 class SO101Push(SO101):
@@ -79,17 +79,9 @@ class SO101Push(SO101):
         return xp.concatenate([*parts, state.mocap_pos[:, 0, :2]], 1)
 
     def reward(self, before: State, state: State, action: Array) -> Array:
-        """Return `sought` of the cube's distance from the goal − 0.5 times the gripper's from the cube."""
+        """Return what the arm's tasks do, of the cube, − 0.5 times how far the gripper is from it [m]."""
         apart = ((state.site_xpos[:, self.gripper] - self.cube(state)) ** 2).sum(-1) ** 0.5
-        return self.sought(self.distance(state), state) - TOUCH_COST * apart
-
-    def success(self, state: State) -> Array:
-        """Return where the cube is within 2 cm of the goal."""
-        return self.distance(state) < ARRIVED
-
-    def measures(self, before: State, state: State) -> dict[str, Array]:
-        """Return the jerk, and the cube's `distance` from the goal [m]."""
-        return {**super().measures(before, state), "distance": self.distance(state)}
+        return super().reward(before, state, action) - TOUCH_COST * apart
 
     def cube(self, state: State) -> Array:
         """Return where the middle of the cube is (n, 3) [m]."""

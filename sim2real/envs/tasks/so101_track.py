@@ -6,7 +6,7 @@ import mujoco
 import numpy as np
 
 from sim2real.envs.task import Array, Random, Shown, State, namespace
-from sim2real.envs.tasks.so101 import HOME, JOINTS, REACHED, SO101, add_marker, placed
+from sim2real.envs.tasks.so101 import HOME, JOINTS, SO101, add_marker, placed
 from sim2real.worlds import Worlds
 
 MIDDLE, SPREAD = (0.0, 0.275, np.radians(22.0)), (0.4, 0.01, np.radians(8.0))
@@ -33,6 +33,7 @@ class SO101Track(SO101):
     and where it will be 0.1 s later, which is what a planner knows. An episode takes 5 s.
     """
 
+    off: ClassVar[str] = "tracking_error"
     observation_size = 18
     max_episode_steps = 250
     shows: ClassVar[tuple[Shown, ...]] = (
@@ -75,22 +76,6 @@ class SO101Track(SO101):
         """Return angles [rad], velocities [rad/s], where the point is and will be [m]: (n, 18)."""
         points = state.mocap_pos[:, 0], state.mocap_pos[:, 1]
         return namespace(state.qpos).concatenate([state.qpos, state.qvel, *points], 1)
-
-    def reward(self, before: State, state: State, action: Array) -> Array:
-        """Return `sought` of the tracking error."""
-        return self.sought(self.error(state), state)
-
-    def success(self, state: State) -> Array:
-        """Return where the gripper is within 2 cm of the point."""
-        return self.error(state) < REACHED
-
-    def measures(self, before: State, state: State) -> dict[str, Array]:
-        """Return the jerk, and the `tracking_error` [m]."""
-        return {**super().measures(before, state), "tracking_error": self.error(state)}
-
-    def error(self, state: State) -> Array:
-        """Return how far the gripper is from the point (n,) [m]."""
-        return ((state.site_xpos[:, self.gripper] - state.mocap_pos[:, 0]) ** 2).sum(-1) ** 0.5
 
 
 def _points(path: Array, time: Array) -> Array:

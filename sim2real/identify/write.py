@@ -215,7 +215,7 @@ def _targets(given: Mapping[str, Body], draft: _Draft) -> dict[str, Body]:
 
 def _best(bundle: Bundle, found: Posterior, draft: _Draft) -> Body:
     """Return the most likely domain as a target: a target is nominal but for what it names, constants too."""
-    v, own = found.space.values(found.mean[None])[0], Body(inside=True)
+    v, own = found.space.values(found.best[None])[0], Body(inside=True)
     searched = [bundle.program.names[column] for column in found.space.columns]
     for old in (*searched, *constants(bundle.program)):
         for name in draft.moved.get(old, [old]):

@@ -195,8 +195,10 @@ def test_the_command_finds_writes_and_tells(folder):
     )
     assert "RMSE of motions held out (1)" in written.spec.text
     assert sorted(path.name for path in folder.iterdir()) == ["arm.yaml", "found.yaml", "logs"]
-    code, text = call(*words, *more, "--method", "least-squares", "--candidates", 10)
-    assert code == 0 and "determined" in text and "± " in text and "sim2real train" in text
+    more = *more, "--method", "least-squares", "--candidates", 10, "--posterior", "sampled"
+    code, text = call(*words, *more)
+    assert code == 0 and "samples, worth" in text and "samples, worth" in (folder / "found.yaml").read_text()
+    assert "determined" in text and "± " in text and "sim2real train" in text
 
 
 @pytest.mark.parametrize(
@@ -207,6 +209,7 @@ def test_the_command_finds_writes_and_tells(folder):
         (["--hold-out", "othr"], "--hold-out: no motion is called 'othr'; did you mean 'other'?"),
         (["--hold-out", "other,fitted"], "--hold-out leaves no motion to fit"),
         (["--method", "least-square"], "--method cannot be 'least-square'; did you mean 'least-squares'?"),
+        (["--posterior", "sample"], "--posterior cannot be 'sample'; did you mean 'sampled'?"),
         (["--piece", "9"], "no log has 9 s, the length of a piece; the longest has 1.08 s"),
         (["-o", "found.txt"], "found.txt: a spec is a .yaml"),
         (["-o", "nowhere/found.yaml"], "nowhere/found.yaml: there is no folder nowhere"),

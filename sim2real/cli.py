@@ -209,6 +209,7 @@ def identify(
     pieces: Annotated[int, typer.Option(min=1, help="Pieces of the logs that each is held against.")] = 12,
     piece: Annotated[float, typer.Option(min=0.5, help="Length of a piece, in seconds.")] = 4.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 0,
+    posterior: Annotated[str, typer.Option(help="laplace, or sampled: by simulation.")] = "laplace",
     units: Units = None,
     reverse: Reverse = None,
     rename: Rename = None,
@@ -231,9 +232,8 @@ def identify(
             tuple(name.strip() for name in text.split(",")) if text else () for text in (terms, hold_out)
         )
         request = Request(
-            tuple(logs), out, told, span(seconds), chosen, held, method, candidates, pieces,
-            piece, seed,
-        )  # fmt: skip
+            tuple(logs), out, told, span(seconds), chosen, held, method, candidates, pieces, piece, seed,
+            posterior)  # fmt: skip
         bundle = load(spec, CATALOG, tuple(set_ or ()))
         try:
             with Progress() as progress:

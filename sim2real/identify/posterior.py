@@ -16,7 +16,7 @@ from sim2real.identify.space import FARTHEST, Space
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
-_TOLD = 0.1
+TOLD = 0.1
 """Share of the prior's variance that logs must have taken from a parameter for them to determine it."""
 _TOGETHER = 0.9
 """Correlation from which two parameters are determined only together."""
@@ -27,18 +27,51 @@ _STEPS = (0.01, 0.5)
 
 
 @dataclass(frozen=True)
+class Sampling:
+    """What sampling a posterior came to.
+
+    Attributes:
+        samples: How many were drawn.
+        effective: How many independent ones they are worth.
+        wanted: How many that had to be for their moments to be the posterior's.
+    """
+
+    samples: int
+    effective: float
+    wanted: int
+
+    @property
+    def enough(self) -> bool:
+        """Whether they count."""
+        return self.effective >= max(self.wanted, 1)
+
+    def __str__(self) -> str:
+        worth = f"{self.samples} samples, worth {self.effective:.0f} independent ones"
+        return f"{worth}" if self.enough else f"Laplace's approximation, for {worth}, not {self.wanted}"
+
+
+@dataclass(frozen=True)
 class Posterior:
     """Parameters after the logs were seen.
 
     Attributes:
         space: The parameters, and their prior.
-        mean: Their scores (k,).
+        mean: Of their scores (k,).
         covariance: Of their scores (k, k).
+        peak: The most likely scores (k,), if they are not the mean.
+        sampling: How it was sampled, if it was.
     """
 
     space: Space
     mean: Floats
     covariance: Floats
+    peak: Floats | None = None
+    sampling: Sampling | None = None
+
+    @property
+    def best(self) -> Floats:
+        """The most likely scores (k,)."""
+        return self.mean if self.peak is None else self.peak
 
     @property
     def std(self) -> Floats:
@@ -58,7 +91,7 @@ class Posterior:
     @property
     def open(self) -> tuple[str, ...]:
         """Parameters that the logs do not determine."""
-        return tuple(name for name, s in zip(self.space.names, self.shrinkage, strict=True) if s < _TOLD)
+        return tuple(name for name, s in zip(self.space.names, self.shrinkage, strict=True) if s < TOLD)
 
     @property
     def together(self) -> tuple[tuple[str, str, float], ...]:

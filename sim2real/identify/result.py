@@ -58,6 +58,8 @@ class Identified:
             "out": self.out,
             "rmse_deg": summary(self.errors),
             "parameters": {name: self._row(i) for i, name in enumerate(found.space.names)},
+            "posterior": "sampled" if found.sampling and found.sampling.enough else "laplace",
+            "sampling": asdict(found.sampling) if found.sampling else None,
             "not_determined": list(found.open),
             "only_together": [list(pair) for pair in found.together],
             "correlation": found.correlation.tolist(),
@@ -77,7 +79,7 @@ class Identified:
         return {
             "prior": parameter.distribution.describe(),
             "unit": parameter.unit,
-            "most_likely": float(found.space.values(found.mean[None])[0, column]),
+            "most_likely": float(found.space.values(found.best[None])[0, column]),
             "mean": mean,
             "std": std,
             "shrinkage": float(found.shrinkage[i]),
@@ -111,6 +113,8 @@ def notes(found: Posterior, errors: Mapping[str, Errors]) -> list[str]:
             f"RMSE of motions {what.replace('_', ' ')} ({count}): {rmse['before']:.3g} deg in the nominal "
             f"domain, {rmse['after']:.3g} in the most likely one; 90 % bands cover {rmse['covered']:.1%}"
         )
+    if found.sampling:
+        lines.append(f"posterior: {found.sampling}")
     if found.open:
         lines.append(f"not determined by these logs: {', '.join(found.open)}")
     lines += [f"only together: {a} and {b} (correlation {rho:.2f})" for a, b, rho in found.together]

@@ -15,6 +15,7 @@ from sim2real.identify.posterior import Posterior, posterior, weights
 from sim2real.identify.predict import DRAWS, covered, residuals
 from sim2real.identify.refine import refine
 from sim2real.identify.result import Errors, Identified, notes
+from sim2real.identify.sample import sample
 from sim2real.identify.search import Journal, evolve
 from sim2real.identify.segments import Segment, segments
 from sim2real.identify.space import space_of
@@ -27,6 +28,7 @@ from sim2real.spec import Bundle, Catalog, domain
 
 Floats = NDArray[np.float64]
 Method = Literal["both", "evolution", "least-squares"]
+Approximation = Literal["laplace", "sampled"]
 
 
 @dataclass(frozen=True)
@@ -45,6 +47,7 @@ class Request:
         pieces: How many pieces of the logs are simulated for each.
         piece: Length of a piece [s].
         seed: Of the search.
+        posterior: An `Approximation`: Laplace's, or the moments of samples.
     """
 
     paths: tuple[Path, ...]
@@ -58,6 +61,7 @@ class Request:
     pieces: int = 12
     piece: float = 4.0
     seed: int = 0
+    posterior: str = "laplace"
 
 
 def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progress) -> Identified:
@@ -79,7 +83,7 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
     objective = Objective(space, lambda v: player_in(bundle, v, smooth=True), pieces)
     journal = Journal(request.out.with_suffix(".search.json"), _key(bundle, request, pieces))
     found = fit(objective, request, journal, progress)
-    spread = residuals(objective, found.mean)
+    spread = residuals(objective, found.best)
     errors = _errors(bundle, found, logs, {log.name for log in fitted}, spread, progress)
     about = [
         f"sim2real identify {bundle.spec.path}, from {len(pieces)} pieces of {request.piece:g} s of",
@@ -95,6 +99,11 @@ def identify(bundle: Bundle, request: Request, catalog: Catalog, progress: Progr
 
 def fit(objective: Objective, request: Request, journal: Journal, progress: Progress) -> Posterior:
     """Return the posterior of an objective's parameters, by the method that is asked for."""
+    found = _laplace(objective, request, journal, progress)
+    return sample(objective, found, request.seed, progress) if request.posterior == "sampled" else found
+
+
+def _laplace(objective: Objective, request: Request, journal: Journal, progress: Progress) -> Posterior:
     if journal.found is not None:
         return Posterior(objective.space, *journal.found)
     z, many = np.zeros(len(objective.space.columns)), request.candidates
@@ -114,10 +123,12 @@ def fit(objective: Objective, request: Request, journal: Journal, progress: Prog
 def _check(bundle: Bundle, request: Request) -> None:
     if bundle.members:
         raise ValueError(f"{bundle.spec.path}: a set has several models; identify needs a spec of one")
-    if request.method not in get_args(Method):
-        raise ValueError(
-            f"--method cannot be '{request.method}'{did_you_mean(request.method, get_args(Method))}"
-        )
+    for key, given, known in (
+        ("method", request.method, get_args(Method)),
+        ("posterior", request.posterior, get_args(Approximation)),
+    ):
+        if given not in known:
+            raise ValueError(f"--{key} cannot be '{given}'{did_you_mean(given, known)}")
     if request.out.suffix not in (".yaml", ".yml"):
         raise ValueError(f"{request.out}: a spec is a .yaml")
     if not request.out.parent.is_dir():
@@ -154,7 +165,7 @@ def _errors(
     progress: Progress,
 ) -> dict[str, Errors]:
     """Replay whole motions in the nominal and the most likely domain, and in some of the posterior."""
-    best, drawn = (found.space.values(z) for z in (found.mean[None], found.draw(DRAWS, 0)))
+    best, drawn = (found.space.values(z) for z in (found.best[None], found.draw(DRAWS, 0)))
     player = player_in(bundle, np.concatenate([found.space.base[None], best, drawn]))
     joints, errors = robot_of(bundle.program.model).joints, dict[str, Errors]()
     progress.begin("replay", len(logs))

@@ -14,7 +14,7 @@ from randomizers import Distribution, Normal, OperationTerm, TruncatedNormal, lo
 from randomizers.components import ComponentTerm
 from sim2real.identify.margins import margin
 from sim2real.identify.posterior import Posterior
-from sim2real.replay import IDENTIFIED
+from sim2real.replay import IDENTIFIED, constants
 from sim2real.runs import write_atomically
 from sim2real.spec import Bound, Bundle, Catalog, load_text
 
@@ -214,12 +214,12 @@ def _targets(given: Mapping[str, Body], draft: _Draft) -> dict[str, Body]:
 
 
 def _best(bundle: Bundle, found: Posterior, draft: _Draft) -> Body:
-    """Return the most likely domain as a target."""
-    v, own = found.space.values(found.mean[None])[0], Body(inside=True)
-    for i, column in enumerate(found.space.columns):
-        old = bundle.program.names[column]
+    """Return the most likely domain as a target: a target is nominal but for what it names, constants too."""
+    v, own = found.space.values(found.best[None])[0], Body(inside=True)
+    searched = [bundle.program.names[column] for column in found.space.columns]
+    for old in (*searched, *constants(bundle.program)):
         for name in draft.moved.get(old, [old]):
-            own[name] = float(f"{v[found.space.columns[i]]:.6g}")
+            own[name] = float(f"{v[bundle.program.columns(old)[0]]:.6g}")
     return own
 
 

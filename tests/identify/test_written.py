@@ -13,6 +13,7 @@ from sim2real.identify.margins import moments
 from sim2real.identify.space import space_of
 from sim2real.identify.write import identified, write
 from sim2real.logs import write_csv
+from sim2real.replay import constants
 from sim2real.session import CATALOG
 from sim2real.spec import SpecError, load, load_text
 from tests.replay.arm import NAME, asked, domain, logged
@@ -80,6 +81,20 @@ def test_targets_are_kept_and_the_most_likely_domain_is_one(bundle, found):
     made = load_text(identified(bundle, found, [])[0], "out.yaml", CATALOG)
     np.testing.assert_array_equal(made.targets["soft"].v, bundle.targets["soft"].v)
     np.testing.assert_allclose(made.targets["identified"].v, found.space.values(MEAN[None])[0], rtol=1e-5)
+
+
+def test_the_most_likely_domain_holds_what_the_spec_sets_to_a_constant():
+    # Once it did not, and a replay of what was identified was twice as far off as `identify` had said.
+    firm = 'firm: {type: friction_impedance, select: ".*", set: 0.9999}'
+    gears = "gears: {type: servo, select: shoulder_lift|elbow_flex, load_friction: [0, 1], dead_band: 0.002}"
+    given = load_text(TEXT.replace("links:", f"{firm}\n  {gears}\n  links:"), "arm.yaml", CATALOG)
+    base = domain(given.program, **constants(given.program))
+    space = space_of(given.program, base)
+    z = 0.1 * np.arange(len(space.columns))
+    text, _ = identified(given, Posterior(space, z, 0.01 * np.eye(len(z))), [])
+    made = load_text(text, "out.yaml", CATALOG)
+    np.testing.assert_allclose(made.targets["identified"].v, space.values(z[None])[0], rtol=1e-5)
+    assert set(made.targets["identified"].v[made.program.columns("firm")]) == {0.9999}
 
 
 def test_one_parameter_needs_no_covariance(bundle):
@@ -180,8 +195,10 @@ def test_the_command_finds_writes_and_tells(folder):
     )
     assert "RMSE of motions held out (1)" in written.spec.text
     assert sorted(path.name for path in folder.iterdir()) == ["arm.yaml", "found.yaml", "logs"]
-    code, text = call(*words, *more, "--method", "least-squares", "--candidates", 10)
-    assert code == 0 and "determined" in text and "± " in text and "sim2real train" in text
+    more = *more, "--method", "least-squares", "--candidates", 10, "--posterior", "sampled"
+    code, text = call(*words, *more)
+    assert code == 0 and "samples, worth" in text and "samples, worth" in (folder / "found.yaml").read_text()
+    assert "determined" in text and "± " in text and "sim2real train" in text
 
 
 @pytest.mark.parametrize(
@@ -192,6 +209,7 @@ def test_the_command_finds_writes_and_tells(folder):
         (["--hold-out", "othr"], "--hold-out: no motion is called 'othr'; did you mean 'other'?"),
         (["--hold-out", "other,fitted"], "--hold-out leaves no motion to fit"),
         (["--method", "least-square"], "--method cannot be 'least-square'; did you mean 'least-squares'?"),
+        (["--posterior", "sample"], "--posterior cannot be 'sample'; did you mean 'sampled'?"),
         (["--piece", "9"], "no log has 9 s, the length of a piece; the longest has 1.08 s"),
         (["-o", "found.txt"], "found.txt: a spec is a .yaml"),
         (["-o", "nowhere/found.yaml"], "nowhere/found.yaml: there is no folder nowhere"),

@@ -13,14 +13,15 @@ from sim2real.replay import Player
 from sim2real.spec import Program
 from tests.plant import read_term
 
-MODEL = mujoco.MjModel.from_xml_string("""
+XML = """
 <mujoco><option timestep="0.005" integrator="implicitfast"><flag contact="disable"/></option>
   <default><geom type="capsule" fromto="0 0 0 0.3 0 0" size="0.02" mass="0.5"/>
     <joint axis="0 1 0" damping="0.3" armature="0.02" frictionloss="0.1"/><position kp="20"/></default>
   <worldbody><body name="upper"><joint name="shoulder"/><geom/>
     <body name="lower" pos="0.3 0 0"><joint name="elbow"/><geom/></body></body></worldbody>
   <actuator><position name="shoulder" joint="shoulder"/><position name="elbow" joint="elbow"/></actuator>
-</mujoco>""")
+</mujoco>"""
+MODEL = mujoco.MjModel.from_xml_string(XML)
 FLOATING = MODEL.__copy__()
 FLOATING.opt.gravity[:] = 0
 TERMS = {

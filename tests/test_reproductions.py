@@ -612,3 +612,30 @@ def test_the_arm_has_the_same_targets_whatever_it_is_trained_on(arm):
         trained = oracle.program.values(np.full((1, oracle.program.d), 0.5))[0]
         np.testing.assert_allclose(trained, oracle.targets[target].v, rtol=1e-6)
         assert named(oracle, target) == expected
+
+
+def test_the_loop_shows_commands_as_they_are_typed_with_the_end_of_what_they_print(tmp_path):
+    loop = importlib.import_module("reproductions.loop")
+    long = "\n".join(f"line {i} of {tmp_path}/a.csv" for i in range(20))
+    text = loop.block({loop.COMMANDS[0]: long, loop.COMMANDS[3]: f"{loop.ROOT}/runs/loop/p\n"}, str(tmp_path))
+    first, second = text.removeprefix("```console\n").removesuffix("\n```").split("\n\n")
+    assert first.splitlines()[:2] == ["$ sim2real replay assets/specs/so101_identify.yaml LOGS", "…"]
+    assert first.splitlines()[2:] == [f"line {i} of LOGS/a.csv" for i in range(6, 20)]
+    assert second == "$ sim2real export runs/loop/run -o runs/loop/policy.onnx\nruns/loop/p"
+
+
+def test_a_command_of_the_loop_that_fails_ends_it_with_what_it_said():
+    loop = importlib.import_module("reproductions.loop")
+    assert loop.said("python -c 'print(7)'", simulated=False) == "7\n"
+    with pytest.raises(SystemExit, match=r"nowhere\.yaml"):
+        loop.said("sim2real train nowhere.yaml", simulated=False)
+
+
+def test_the_arm_of_the_loop_is_a_domain_of_what_is_identified():
+    loop = importlib.import_module("reproductions.loop")
+    from sim2real.session import CATALOG
+    from sim2real.spec import load_text
+
+    values = {"links": 1.1, "profile.acceleration": 30}
+    given = load_text(loop.arm(values), "arm.yaml", CATALOG).targets["arm"].given
+    assert (given["links"], given["profile.acceleration"]) == (1.1, 30)

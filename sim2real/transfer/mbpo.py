@@ -79,7 +79,7 @@ class MBPO(SAC):
         reward = torch.as_tensor(transitions.reward, dtype=torch.float32)[:, None]
         usable = torch.from_numpy(transitions.usable)
         self.dynamics.scale.update(torch.cat((change, reward), 1)[usable])
-        # The model earns from the first step: what is imagined first comes of what was learned in the warm-up.
+        # The model earns from the first step on: what is imagined first comes of all of the warm-up.
         self._model_credit += (self.steps - before) * Fraction(str(self.config.model_updates))
         self._since += max(0, self.steps - max(before, self.learning_starts))
 

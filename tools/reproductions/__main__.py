@@ -17,6 +17,7 @@ from reproductions.finetune import finetune
 from reproductions.goals import goals
 from reproductions.gradient import gradient
 from reproductions.lines import lines
+from reproductions.loop import loop
 from reproductions.models import models
 from reproductions.modular import modular
 from reproductions.recurrent import recurrent
@@ -39,6 +40,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "recurrent": recurrent,
     "models": models,
     "all-methods": all_methods,
+    "loop": loop,
     "so101": so101,
 }
 
@@ -55,6 +57,7 @@ def main() -> None:
     parser.add_argument("--only", help="one spec or training of the set")
     parser.add_argument("--tables", action="store_true", help="only write tables, of the seeds there are")
     parser.add_argument("--run", type=Path, help="a finished run of tools/demo, not to train it again")
+    parser.add_argument("--logs", type=Path, help="the folder of a real SO-101's logs, for loop")
     arguments = parser.parse_args()
     try:
         REPRODUCTIONS[arguments.name](arguments)

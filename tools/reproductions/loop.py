@@ -1,0 +1,121 @@
+"""The loop closed: log, identify, train, export, run, log; six commands, each with what it prints.
+
+Where no arm is at hand its place is taken by a simulated one in a process and in time of its own, whose
+servos were fitted to other motions than those that are identified here; the logs are those of the real arm.
+"""
+
+import argparse
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from reproductions.so101 import TARGETS
+from reproductions.tables import RESULTS, ROOT, insert
+
+SPEC, ROBOT, PORT = "assets/specs/so101_identify.yaml", "smooth", 7788
+"""What is identified, which fitted model takes the arm's place, and where it listens."""
+
+FITTED = ("chirp_sweep", "multisine", "friction_gravity", "step_response")
+"""Motions that are identified; all others are held out."""
+
+COMMANDS = (
+    "sim2real replay {spec} {logs}",
+    "sim2real identify {spec} {fitted} -o runs/loop/identified.yaml",
+    "sim2real train runs/loop/identified.yaml --set train.baseline=false --out runs/loop/run",
+    "sim2real export runs/loop/run -o runs/loop/policy.onnx",
+    "python -m sim2real.deploy runs/loop/policy.onnx --connect :{port} --log runs/loop/motion.csv",
+    "sim2real replay runs/loop/identified.yaml runs/loop/motion.csv --domain identified",
+)
+SHOWN = 14
+"""Lines of each command that are shown: the last ones."""
+
+
+def loop(arguments: argparse.Namespace) -> None:
+    """Run the six commands on a folder of logs, one by one, and write down what they print.
+
+    Args:
+        arguments: `logs`, the folder of the logs; a step that was done before is not done again.
+    """
+    if arguments.logs is None:
+        sys.exit("tools/reproduce loop: --logs FOLDER says where the logs of the arm are")
+    folder = ROOT / "runs" / "loop"
+    folder.mkdir(parents=True, exist_ok=True)
+    printed = folder / "printed.json"
+    done: dict[str, str] = json.loads(printed.read_text()) if printed.exists() else {}
+    fitted = " ".join(str(arguments.logs / f"{name}.csv") for name in FITTED)
+    for command in COMMANDS:
+        if command not in done:
+            words = command.format(spec=SPEC, logs=arguments.logs, fitted=fitted, port=PORT)
+            done[command] = said(words, simulated=".deploy" in command)
+            printed.write_text(json.dumps(done, indent=1))
+    text = block(done, str(arguments.logs))
+    (RESULTS / "loop").mkdir(parents=True, exist_ok=True)
+    insert("loop", text)
+    print(text)
+
+
+def said(command: str, simulated: bool) -> str:
+    """Run a command from the root, beside the simulated arm if it is to drive it, and return what it prints.
+
+    Raises:
+        SystemExit: If it fails.
+    """
+    print(f"$ {command}", flush=True)
+    words = shlex.split(command)
+    words[:1] = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "sim2real.cli"]
+    with robot() if simulated else nothing():
+        ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
+    if ended.returncode:
+        sys.exit(f"{ended.stdout}{ended.stderr}")
+    return ended.stdout
+
+
+@contextmanager
+def nothing() -> Iterator[None]:
+    """Do nothing."""
+    yield
+
+
+@contextmanager
+def robot() -> Iterator[None]:
+    """Let the simulated arm listen, inside the block."""
+    spec = ROOT / "runs" / "loop" / "arm.yaml"
+    spec.write_text(arm(json.loads(TARGETS.read_text())[ROBOT]["values"]))
+    words = [sys.executable, "-m", "sim2real.simulated_robot", str(spec), "--domain", "arm"]
+    with subprocess.Popen([*words, "--port", str(PORT)], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        try:
+            time.sleep(10.0)  # it compiles its model first
+            yield
+        finally:
+            process.terminate()
+
+
+def arm(values: dict[str, Any]) -> str:
+    """Return a spec whose target `arm` has these values of the terms that are identified."""
+    text = (ROOT / SPEC).read_text()
+    target = ", ".join(f"{name}: {value}" for name, value in values.items())
+    return f"{text.rstrip()}\ntargets:\n  arm: {{inside: true, {target}}}\n"
+
+
+def block(done: dict[str, str], logs: str) -> str:
+    """Return the commands, each with the last lines that it printed, as they would be typed from the root.
+
+    Args:
+        done: What each of `COMMANDS` printed.
+        logs: The folder of the logs, which is shown as `LOGS`.
+    """
+    parts: list[str] = []
+    for command, text in done.items():
+        fitted = " ".join(f"LOGS/{name}.csv" for name in FITTED)
+        shown = command.format(spec=SPEC, logs="LOGS", fitted=fitted, port=PORT)
+        lines = re.sub(re.escape(f"{ROOT}{os.sep}"), "", text).replace(logs, "LOGS").rstrip().splitlines()
+        left_out = ["…"] if len(lines) > SHOWN else []
+        parts.append("\n".join([f"$ {shown}", *left_out, *lines[-SHOWN:]]))
+    return "```console\n" + "\n\n".join(parts) + "\n```"

@@ -578,8 +578,10 @@ def test_a_source_is_judged_by_its_zero_shot_error_on_all_targets(
     text = study.report(kept)
     assert text.count("**missed**") == missed and text.count("— reached") == 2 - missed
     assert "| a hand-made wide source | 20 | 0.75 [0.75, 0.75] | 18 [18, 18] | 500 [500, 500] | 2 |" in text
-    assert f"off by {identified / 20:.0%} [{identified / 20:.0%}, {identified / 20:.0%}] of what" in text
-    assert f"by {identified / 10:.3g} [{identified / 10:.3g}, {identified / 10:.3g}] times" in text
+    share, late, best = (f"{identified / other:.0%}" for other in (20, 18, 10))
+    assert f"is {share} [{share}, {share}] of that of policies trained on a hand-made wide source" in text
+    assert f"after 20 episodes on the target, it is {late} [{late}, {late}]." in text
+    assert f"It is {best} [{best}, {best}] of the error of policies that were trained on the target" in text
     assert (tmp_path / "transfer.png").exists()
 
 

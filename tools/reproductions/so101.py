@@ -8,7 +8,7 @@ import numpy as np
 import yaml
 
 from reproductions.figures import curve, figure_bytes
-from reproductions.results import Floats, Results, cell, decided, estimate, number, percent, verdict
+from reproductions.results import Floats, Results, cell, decided, estimate, percent, verdict
 from reproductions.study import Study
 from reproductions.tables import RESULTS, markdown
 from reproductions.trainings import Cells, Job, Training
@@ -150,7 +150,7 @@ def report(results: Results) -> str:
         [
             ROWS[row],
             str(k),
-            *(cell(scores(results, row, k, what)) for what in (SUCCESS, ERROR, JERK)),
+            *(cell(scores(results, row, k, what), 3) for what in MEASURED),
             str(seeds),
         ]
         for row in ROWS
@@ -189,16 +189,15 @@ def verdicts(results: Results) -> list[str]:
     lines: list[str] = []
     for row in (NOMINAL, WIDE):
         share = estimate(ratio, zero[IDENTIFIED], zero[row])
-        most = max(SHOTS)
-        late = estimate(ratio, zero[IDENTIFIED], scores(results, row, most, ERROR))
+        late = estimate(ratio, zero[IDENTIFIED], scores(results, row, max(SHOTS), ERROR))
         lines.append(
-            f"- Zero-shot, what was trained on {ROWS[IDENTIFIED]} is off by {percent(*share)} of what is off "
-            f"what was trained on {ROWS[row]} (wanted: less than all of it) — "
-            f"{verdict(decided(share[2] < 1, share[2]))}; once the latter has adapted on {most} episodes, by "
-            f"{percent(*late)}."
+            f"- Zero-shot, the error of policies trained on {ROWS[IDENTIFIED]} is {percent(*share)} of that "
+            f"of policies trained on {ROWS[row]} (wanted: less than all of it) — "
+            f"{verdict(decided(share[2] < 1, share[2]))}. Of what those have after {max(SHOTS)} episodes on "
+            f"the target, it is {percent(*late)}."
         )
     best = estimate(ratio, zero[IDENTIFIED], zero[ORACLE])
-    lines.append(f"- It is off by {number(*best)} times as much as policies that were trained on the target.")
+    lines.append(f"- It is {percent(*best)} of the error of policies that were trained on the target itself.")
     return ["\n".join(lines)]
 
 
@@ -221,6 +220,7 @@ def draw(results: Results) -> bytes:
     left.set_xlabel("episodes on the target")
     right.set_xlabel("zero-shot on the model of other motions")
     left.set_ylabel(ERROR)
+    left.set_ylim(bottom=0)
     right.legend(fontsize=8)
     return figure_bytes(figure)
 

@@ -541,7 +541,7 @@ def arm(tmp_path, monkeypatch):
     from sim2real.spec import load
 
     study = importlib.import_module("reproductions.so101")
-    prior = load(TOOLS.parent / "assets" / "specs" / "so101_servos.yaml", CATALOG).program
+    prior = load(TOOLS.parent / "assets" / "specs" / "so101_identify.yaml", CATALOG).program
     drawn = prior.values(np.repeat([[0.3], [0.5], [0.7]], prior.d, axis=1))
     written = {
         name: {"values": dict(zip(prior.names, values.tolist(), strict=True))}
@@ -631,13 +631,3 @@ def test_a_command_of_the_loop_that_fails_ends_it_with_what_it_said():
     assert loop.said("python -c 'print(7)'", simulated=False) == "7\n"
     with pytest.raises(SystemExit, match=r"nowhere\.yaml"):
         loop.said("sim2real train nowhere.yaml", simulated=False)
-
-
-def test_the_arm_of_the_loop_is_a_domain_of_what_is_identified():
-    loop = importlib.import_module("reproductions.loop")
-    from sim2real.session import CATALOG
-    from sim2real.spec import load_text
-
-    values = {"links": 1.1, "profile.acceleration": 30}
-    given = load_text(loop.arm(values), "arm.yaml", CATALOG).targets["arm"].given
-    assert (given["links"], given["profile.acceleration"]) == (1.1, 30)

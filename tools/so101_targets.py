@@ -24,7 +24,7 @@ from sim2real.runs import write_json
 from sim2real.session import CATALOG
 from sim2real.spec import Program, domain, load
 
-PRIOR = ROOT / "assets" / "specs" / "so101_servos.yaml"
+PRIOR = ROOT / "assets" / "specs" / "so101_identify.yaml"
 MOTIONS = {
     "smooth": ("circular_motion", "lissajous_pattern", "oscillation_low_freq", "sinusoidal_sweep"),
     "abrupt": ("gripper_cycles", "prbs_excitation", "step_response"),

@@ -1,7 +1,7 @@
 """The loop closed: log, identify, train, export, run, log; six commands, each with what it prints.
 
-Where no arm is at hand its place is taken by a simulated one in a process and in time of its own, whose
-servos were fitted to other motions than those that are identified here; the logs are those of the real arm.
+Logs are those of a real arm. Where that is not at hand, its place is taken at the fifth command by one that is
+simulated in a process and in time of its own, as `tools/reproduce` found it from ten of its motions.
 """
 
 import argparse
@@ -14,13 +14,11 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
-from reproductions.so101 import TARGETS
 from reproductions.tables import RESULTS, ROOT, insert
 
-SPEC, ROBOT, PORT = "assets/specs/so101_identify.yaml", "smooth", 7788
-"""What is identified, which fitted model takes the arm's place, and where it listens."""
+SPEC, ROBOT, PORT = "assets/specs/so101_identify.yaml", "assets/results/identify/so101_servos.yaml", 7788
+"""What is identified, what takes the arm's place, and where that listens."""
 
 FITTED = ("chirp_sweep", "multisine", "friction_gravity", "step_response")
 """Motions that are identified; all others are held out."""
@@ -86,22 +84,13 @@ def nothing() -> Iterator[None]:
 @contextmanager
 def robot() -> Iterator[None]:
     """Let the simulated arm listen, inside the block."""
-    spec = ROOT / "runs" / "loop" / "arm.yaml"
-    spec.write_text(arm(json.loads(TARGETS.read_text())[ROBOT]["values"]))
-    words = [sys.executable, "-m", "sim2real.simulated_robot", str(spec), "--domain", "arm"]
+    words = [sys.executable, "-m", "sim2real.simulated_robot", ROBOT, "--domain", "identified"]
     with subprocess.Popen([*words, "--port", str(PORT)], cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         try:
             time.sleep(10.0)  # it compiles its model first
             yield
         finally:
             process.terminate()
-
-
-def arm(values: dict[str, Any]) -> str:
-    """Return a spec whose target `arm` has these values of the terms that are identified."""
-    text = (ROOT / SPEC).read_text()
-    target = ", ".join(f"{name}: {value}" for name, value in values.items())
-    return f"{text.rstrip()}\ntargets:\n  arm: {{inside: true, {target}}}\n"
 
 
 def block(done: dict[str, str], logs: str) -> str:

@@ -46,7 +46,7 @@ Values = dict[str, float]
 
 
 def targets() -> dict[str, Values]:
-    """Return the values of all targets, by the parameters of `so101_servos.yaml`.
+    """Return the values of all targets, by the parameters of `so101_identify.yaml`.
 
     Raises:
         RunError: If they have not been fitted.

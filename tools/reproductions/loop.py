@@ -1,7 +1,7 @@
 """The loop closed: log, identify, train, export, run, log; six commands, each with what it prints.
 
-Logs are those of a real arm. Where that is not at hand, its place is taken at the fifth command by one that is
-simulated in a process and in time of its own, as `tools/reproduce` found it from ten of its motions.
+Logs are those of a real arm. At the fifth command its place is taken by one simulated in a process and time
+of its own, as it was identified from ten of its motions.
 """
 
 import argparse

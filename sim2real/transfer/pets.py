@@ -52,7 +52,7 @@ class PETSConfig(ModelConfig, OffPolicyConfig):
         64, multiple_of=2, description="Plans that are compared at a time, in mirrored pairs."
     )
     elites: PositiveInt = Field(8, description="Best plans, to which the next are fitted.")
-    iterations: PositiveInt = Field(5, description="How often plans are drawn anew around the best.")
+    iterations: PositiveInt = Field(8, description="How often plans are drawn anew around the best.")
     reward: str = Field(
         "",
         description="What plans are to maximise in place of the reward that was learned: "

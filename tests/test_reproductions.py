@@ -618,11 +618,12 @@ def test_the_arm_has_the_same_targets_whatever_it_is_trained_on(arm):
 
 def test_the_loop_shows_commands_as_they_are_typed_with_the_end_of_what_they_print(tmp_path):
     loop = importlib.import_module("reproductions.loop")
-    long = "\n".join(f"line {i} of {tmp_path}/a.csv" for i in range(20))
+    long = "\n".join([*(f"line {i} of {tmp_path}/a.csv" for i in range(20)), 200 * "x"])
     text = loop.block({loop.COMMANDS[0]: long, loop.COMMANDS[3]: f"{loop.ROOT}/runs/loop/p\n"}, str(tmp_path))
     first, second = text.removeprefix("```console\n").removesuffix("\n```").split("\n\n")
     assert first.splitlines()[:2] == ["$ sim2real replay assets/specs/so101_identify.yaml LOGS", "…"]
-    assert first.splitlines()[2:] == [f"line {i} of LOGS/a.csv" for i in range(6, 20)]
+    assert first.splitlines()[2:-1] == [f"line {i} of LOGS/a.csv" for i in range(11, 20)]
+    assert first.splitlines()[-1] == 140 * "x" + "…"
     assert second == "$ sim2real export runs/loop/run -o runs/loop/policy.onnx\nruns/loop/p"
 
 

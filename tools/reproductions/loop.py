@@ -31,8 +31,8 @@ COMMANDS = (
     "python -m sim2real.deploy runs/loop/policy.onnx --connect :{port} --log runs/loop/motion.csv",
     "sim2real replay runs/loop/identified.yaml runs/loop/motion.csv --domain identified",
 )
-SHOWN = 14
-"""Lines of each command that are shown: the last ones."""
+SHOWN, WIDTH = 10, 140
+"""Lines of each command that are shown, the last ones, and how much of each."""
 
 
 def loop(arguments: argparse.Namespace) -> None:
@@ -106,5 +106,6 @@ def block(done: dict[str, str], logs: str) -> str:
         shown = command.format(spec=SPEC, logs="LOGS", fitted=fitted, port=PORT)
         lines = re.sub(re.escape(f"{ROOT}{os.sep}"), "", text).replace(logs, "LOGS").rstrip().splitlines()
         left_out = ["…"] if len(lines) > SHOWN else []
-        parts.append("\n".join([f"$ {shown}", *left_out, *lines[-SHOWN:]]))
+        ends = [line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in lines[-SHOWN:]]
+        parts.append("\n".join([f"$ {shown}", *left_out, *ends]))
     return "```console\n" + "\n\n".join(parts) + "\n```"

@@ -6,16 +6,14 @@ of its own, as it was identified from ten of its motions.
 
 import argparse
 import json
-import os
-import re
 import shlex
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
-from reproductions.tables import RESULTS, ROOT, insert
+from reproductions.tables import ROOT, insert
 
 SPEC, ROBOT, PORT = "assets/specs/so101_identify.yaml", "assets/results/identify/so101_servos.yaml", 7788
 """What is identified, what takes the arm's place, and where that listens."""
@@ -48,13 +46,14 @@ def loop(arguments: argparse.Namespace) -> None:
     printed = folder / "printed.json"
     done: dict[str, str] = json.loads(printed.read_text()) if printed.exists() else {}
     fitted = " ".join(str(arguments.logs / f"{name}.csv") for name in FITTED)
+    texts: dict[str, str] = {}
     for command in COMMANDS:
-        if command not in done:
-            words = command.format(spec=SPEC, logs=arguments.logs, fitted=fitted, port=PORT)
-            done[command] = said(words, simulated=".deploy" in command)
+        words = command.format(spec=SPEC, logs=arguments.logs, fitted=fitted, port=PORT)
+        if words not in done:
+            done[words] = said(words, simulated=".deploy" in command)
             printed.write_text(json.dumps(done, indent=1))
-    text = block(done, str(arguments.logs))
-    (RESULTS / "loop").mkdir(parents=True, exist_ok=True)
+        texts[command] = done[words]
+    text = block(texts, str(arguments.logs))
     insert("loop", text)
     print(text)
 
@@ -68,17 +67,11 @@ def said(command: str, simulated: bool) -> str:
     print(f"$ {command}", flush=True)
     words = shlex.split(command)
     words[:1] = [sys.executable] if words[0] == "python" else [sys.executable, "-m", "sim2real.cli"]
-    with robot() if simulated else nothing():
+    with robot() if simulated else nullcontext():
         ended = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=False)
     if ended.returncode:
         sys.exit(f"{ended.stdout}{ended.stderr}")
     return ended.stdout
-
-
-@contextmanager
-def nothing() -> Iterator[None]:
-    """Do nothing."""
-    yield
 
 
 @contextmanager
@@ -93,18 +86,18 @@ def robot() -> Iterator[None]:
             process.terminate()
 
 
-def block(done: dict[str, str], logs: str) -> str:
+def block(texts: dict[str, str], logs: str) -> str:
     """Return the commands, each with the last lines that it printed, as they would be typed from the root.
 
     Args:
-        done: What each of `COMMANDS` printed.
+        texts: What each of `COMMANDS` printed.
         logs: The folder of the logs, which is shown as `LOGS`.
     """
     parts: list[str] = []
-    for command, text in done.items():
+    for command, text in texts.items():
         fitted = " ".join(f"LOGS/{name}.csv" for name in FITTED)
         shown = command.format(spec=SPEC, logs="LOGS", fitted=fitted, port=PORT)
-        lines = re.sub(re.escape(f"{ROOT}{os.sep}"), "", text).replace(logs, "LOGS").rstrip().splitlines()
+        lines = text.replace(f"{ROOT}/", "").replace(logs, "LOGS").rstrip().splitlines()
         left_out = ["…"] if len(lines) > SHOWN else []
         ends = [line if len(line) <= WIDTH else f"{line[:WIDTH]}…" for line in lines[-SHOWN:]]
         parts.append("\n".join([f"$ {shown}", *left_out, *ends]))

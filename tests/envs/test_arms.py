@@ -123,7 +123,7 @@ def test_every_robot_and_task_meets_the_same_scenes():
     red, blue = scenes[0][:, :2], scenes[0][:, 2:]
     for disc in (red, blue):
         far = np.linalg.norm(disc, axis=1)
-        assert far.min() >= 0.4 and far.max() <= 0.9
+        assert far.min() >= 0.4 and 1.0 < far.max() <= 1.1
     apart = (red * blue).sum(1) / (np.linalg.norm(red, axis=1) * np.linalg.norm(blue, axis=1))
     assert apart.max() <= np.cos(np.pi / 3) + 1e-9
 

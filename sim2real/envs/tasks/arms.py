@@ -42,8 +42,9 @@ radius of its capsule [m]."""
 RED, REACHED, ACTION_COST = 0.2, 0.1, 0.02
 """Radius of the red disc, distance from a centre that counts as reached [m], and cost of ‖action‖²."""
 
-NEAR, FAR, APART = 0.4, 0.9, np.pi / 3
-"""Least and largest distance of the discs from the base [m], and least angle between them [rad]."""
+NEAR, FAR, APART = 0.4, 1.0 + REACHED, np.pi / 3
+"""Least and largest distance of the discs from the base [m], and least angle between them [rad]. An arm must
+stretch for the farthest, as it must to retreat: no task asks for poses that no other knows."""
 
 
 class PlanarArm(MjcfTask):
@@ -116,7 +117,7 @@ class PlanarArm(MjcfTask):
         worlds.bind("ctrl")[ids] = action[:, : self.joints]
 
     def reset_state(self, random: Random) -> dict[str, Array]:
-        """Start at rest in any pose, with the discs anywhere 0.4 to 0.9 m from the base, 60° apart."""
+        """Start at rest in any pose, with the discs anywhere 0.4 to 1.1 m from the base, 60° apart."""
         n = len(random)
         angle = random.uniform(-np.pi, np.pi, 1) + np.concatenate(
             [np.zeros((n, 1)), random.uniform(APART, 2 * np.pi - APART, 1)], 1

@@ -69,6 +69,8 @@ def test_motors_turn_the_way_and_as_fast_as_they_are_built(robot):
         ("avoid", (-0.5, 0.4), -0.4, False),
         ("avoid", (0.5, 0.0), -1.0 - 2.0, False),
         ("avoid", (0.4, 0.0), -0.9 - 1.0, False),
+        ("mirror", (0.5, 0.0), -1.0, False),
+        ("mirror", (-0.5, 0.05), -0.05, True),
         ("retreat", (0.5, 0.0), -2.0, False),
         ("retreat", (-0.95, 0.0), -0.55, True),
         ("retreat", (-0.8, 0.0), -0.7, False),
@@ -123,7 +125,7 @@ def test_every_robot_and_task_meets_the_same_scenes():
     red, blue = scenes[0][:, :2], scenes[0][:, 2:]
     for disc in (red, blue):
         far = np.linalg.norm(disc, axis=1)
-        assert far.min() >= 0.4 and 1.0 < far.max() <= 1.1
+        assert far.min() >= 0.4 and far.max() <= 0.9
     apart = (red * blue).sum(1) / (np.linalg.norm(red, axis=1) * np.linalg.norm(blue, axis=1))
     assert apart.max() <= np.cos(np.pi / 3) + 1e-9
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from sim2real.agents import Agent
     from sim2real.runs import Run
 
-ROBOTS, TASKS = ("even", "uneven", "triple"), ("reach", "avoid", "retreat")
+ROBOTS, TASKS = ("even", "uneven", "triple"), ("reach", "avoid", "mirror")
 PAIRS = tuple(f"{robot}_{task}" for robot in ROBOTS for task in TASKS)
 """Members of `assets/specs/sets/modular.yaml`."""
 

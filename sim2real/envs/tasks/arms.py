@@ -1,4 +1,4 @@
-"""Three arms with three things to do on one table: `PlanarArm-v0`, a family of robots and tasks."""
+"""Three arms with four things to do on one table: `PlanarArm-v0`, a family of robots and tasks."""
 
 from typing import Any, ClassVar, NamedTuple
 
@@ -33,7 +33,7 @@ ARMS: dict[str, Arm] = {
     "uneven": Arm((0.65, 0.35), (-6.0, 9.0), 1.5),
     "triple": Arm((0.4, 0.35, 0.25), (4.0, -5.0, 5.0), 1.0),
 }
-TASKS = ("reach", "avoid", "retreat")
+TASKS = ("reach", "avoid", "mirror", "retreat")
 
 JOINTS, ARMATURE, MASS, THICKNESS = 3, 0.1, 0.1, 0.025
 """Joints that observations and actions have room for; inertia of each motor [kg m²], mass of a link [kg], and
@@ -42,13 +42,12 @@ radius of its capsule [m]."""
 RED, REACHED, ACTION_COST = 0.2, 0.1, 0.02
 """Radius of the red disc, distance from a centre that counts as reached [m], and cost of ‖action‖²."""
 
-NEAR, FAR, APART = 0.4, 1.0 + REACHED, np.pi / 3
-"""Least and largest distance of the discs from the base [m], and least angle between them [rad]. An arm must
-stretch for the farthest, as it must to retreat: no task asks for poses that no other knows."""
+NEAR, FAR, APART = 0.4, 0.9, np.pi / 3
+"""Least and largest distance of the discs from the base [m], and least angle between them [rad]."""
 
 
 class PlanarArm(MjcfTask):
-    """An arm in a plane reaches for a red disc, avoids it on the way to a blue one, or retreats from it.
+    """An arm in a plane reaches for a red disc, avoids it on the way to a blue one, mirrors it, or retreats.
 
     Every robot meets the same scenes in every task, and what is observed, done and shown has the same shape:
     made for policies of several robots and tasks, after the grid of arms of Devin et al. 2017 (arXiv
@@ -58,7 +57,8 @@ class PlanarArm(MjcfTask):
 
     Args:
         robot: A key of `ARMS`: `even` and `uneven` have two links, `triple` three; motors differ too.
-        task: `reach` the red disc; `avoid` it, but reach the blue one; `retreat` from it as far as possible.
+        task: `reach` the red disc; `avoid` it, but reach the blue one; `mirror` it, which is to reach the place
+            across the base; `retreat` from it as far as possible, for which an arm must stretch as for no other.
 
     Raises:
         ValueError: If there is no such robot or task.
@@ -117,7 +117,7 @@ class PlanarArm(MjcfTask):
         worlds.bind("ctrl")[ids] = action[:, : self.joints]
 
     def reset_state(self, random: Random) -> dict[str, Array]:
-        """Start at rest in any pose, with the discs anywhere 0.4 to 1.1 m from the base, 60° apart."""
+        """Start at rest in any pose, with the discs anywhere 0.4 to 0.9 m from the base, 60° apart."""
         n = len(random)
         angle = random.uniform(-np.pi, np.pi, 1) + np.concatenate(
             [np.zeros((n, 1)), random.uniform(APART, 2 * np.pi - APART, 1)], 1
@@ -138,29 +138,33 @@ class PlanarArm(MjcfTask):
     def reward(self, before: State, state: State, action: Array) -> Array:
         """Return what the task asks for − 0.02 ‖action‖², of the joints that there are.
 
-        With the tip r from the middle of the red disc and b from that of the blue one [m]: reach, − r; avoid,
-        − b − 2 (1 − r / 0.2) on the red disc; retreat, r − 2, which no arm can make positive.
+        With the tip r from the middle of the red disc, b from that of the blue one, and m from the place that
+        mirrors the red one [m]: reach, − r; avoid, − b − 2 (1 − r / 0.2) on the red disc; mirror, − m; retreat,
+        r − 2, which no arm can make positive.
         """
-        red, blue = self.distances(state)
+        red, blue, across = self.distances(state)
         on_red = 1.0 - red / RED
         wanted = {
             "reach": -red,
             "avoid": -blue - 2.0 * on_red * (on_red > 0),
+            "mirror": -across,
             "retreat": red - 2.0,
         }[self.task]
         return wanted - control_cost(action[:, : self.joints], ACTION_COST)
 
     def success(self, state: State) -> Array:
-        """Return where the tip is within 0.1 m of where it is to be: red, blue, or as far as it can go."""
-        red, blue = self.distances(state)
+        """Return where the tip is within 0.1 m of where it is to be; to retreat, as far as it can go."""
+        red, blue, across = self.distances(state)
         farthest = 1.0 + (state.mocap_pos[:, 0, :2] ** 2).sum(-1) ** 0.5
-        return {"reach": red, "avoid": blue, "retreat": farthest - red}[self.task] < REACHED
+        off = {"reach": red, "avoid": blue, "mirror": across, "retreat": farthest - red}[self.task]
+        return off < REACHED
 
-    def distances(self, state: State) -> tuple[Array, Array]:
-        """Return how far the tip is from the middle of the red disc, and of the blue one (n,) [m]."""
+    def distances(self, state: State) -> tuple[Array, Array, Array]:
+        """Return how far the tip is from the red disc, the blue one, and red mirrored (n,) [m]."""
         tip = self._tip(state)
-        red, blue = (((tip - state.mocap_pos[:, i, :2]) ** 2).sum(-1) ** 0.5 for i in (0, 1))
-        return red, blue
+        red, blue = (state.mocap_pos[:, i, :2] for i in (0, 1))
+        red, blue, across = (((tip - place) ** 2).sum(-1) ** 0.5 for place in (red, blue, -red))
+        return red, blue, across
 
     def _tip(self, state: State) -> Array:
         return state.site_xpos[:, self.tip, :2]

@@ -57,8 +57,8 @@ class PlanarArm(MjcfTask):
 
     Args:
         robot: A key of `ARMS`: `even` and `uneven` have two links, `triple` three; motors differ too.
-        task: `reach` the red disc; `avoid` it, but reach the blue one; `mirror` it, which is to reach the place
-            across the base; `retreat` from it as far as possible, for which an arm must stretch as for no other.
+        task: `reach` the red disc; `avoid` it, but reach the blue one; `mirror` it: reach the place across
+            the base; `retreat` from it as far as possible, which wants an arm stretched as nothing else does.
 
     Raises:
         ValueError: If there is no such robot or task.
@@ -138,9 +138,9 @@ class PlanarArm(MjcfTask):
     def reward(self, before: State, state: State, action: Array) -> Array:
         """Return what the task asks for − 0.02 ‖action‖², of the joints that there are.
 
-        With the tip r from the middle of the red disc, b from that of the blue one, and m from the place that
-        mirrors the red one [m]: reach, − r; avoid, − b − 2 (1 − r / 0.2) on the red disc; mirror, − m; retreat,
-        r − 2, which no arm can make positive.
+        With the tip r from the middle of the red disc, b from that of the blue one, and m from the place
+        that mirrors the red one [m]: reach, − r; avoid, − b − 2 (1 − r / 0.2) on the red disc; mirror, − m;
+        retreat, r − 2, which no arm can make positive.
         """
         red, blue, across = self.distances(state)
         on_red = 1.0 - red / RED

@@ -189,7 +189,8 @@ def report(results: Results) -> str:
     if not lines:
         return standing
     (results.folder / "targets.png").write_bytes(draw(results))
-    heads = ["method", "source", *(f"{k} episodes" for k in SHOTS), "core-minutes", "seeds"]
+    shots = (f"{k} episode{'s' * (k != 1)}" for k in SHOTS)
+    heads = ["method", "source", *shots, "core-minutes", "seeds"]
     picture = f"![Return by method and target](assets/results/{GROUP}/targets.png)"
     return "\n\n".join([markdown(heads, lines), standing, picture])
 

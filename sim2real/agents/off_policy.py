@@ -66,8 +66,8 @@ class OffPolicy(ABC):
         hindsight = self.layout.goal > 0 if config.her == "auto" else config.her
         if hindsight and (self.layout.goal == 0 or compute_reward is None):
             raise ValueError(
-                "Hindsight needs goal observations and the env's compute_reward: "
-                "pass compute_reward, or set her: false."
+                "Hindsight needs goal observations and the env's compute_reward, one and the same for all "
+                "members of a set; without it, set train.agent.her to false."
             )
         self._her_k = config.her_k if hindsight else 0
         self._generator = torch.Generator().manual_seed(seed)

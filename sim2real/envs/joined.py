@@ -1,7 +1,7 @@
 """Several environments in one: the worlds of a set of tasks, side by side."""
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -80,6 +80,21 @@ class JoinedVectorEnv(VectorEnv[Any, Any, Any]):
         )
 
     @property
+    def compute_reward(self) -> Callable[..., Any]:
+        """Every member's reward of goals reached when others were wanted, for hindsight relabelling.
+
+        Raises:
+            AttributeError: If there are no goals, or what members pay for them differs: one who relabels does
+                not know whose goal it is.
+        """
+        pay, *others = (env.unwrapped.compute_reward for env in self.members.values())  # type: ignore[attr-defined]
+        goals = _probes(self.single_observation_space)
+        paid = pay(*goals)
+        if not all(np.array_equal(paid, other(*goals)) for other in others):
+            raise AttributeError("members differ in what they pay for a goal")
+        return pay
+
+    @property
     def failures(self) -> list[dict[str, Any]]:
         """What `TaskVectorEnv.failures` holds of each member, with its name."""
         return [
@@ -154,6 +169,17 @@ def _shares(spec: Spec, trained: list[str]) -> list[Problem]:
         message = "a curriculum moves over the source of one environment, and a set has several: leave it out"
         found.append(Problem(("train", "curriculum"), message))
     return found
+
+
+def _probes(space: gym.Space[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Return goals reached and wanted, 1 mm to 10 m apart: enough to tell two thresholds apart."""
+    if not isinstance(space, gym.spaces.Dict) or "desired_goal" not in space.spaces:
+        raise AttributeError("these worlds have no goals")
+    random = np.random.default_rng(0)
+    (size,) = space["desired_goal"].shape or (1,)
+    wanted, way = random.normal(size=(2, 1000, size))
+    apart = 10.0 ** random.uniform(-3, 1, (1000, 1))
+    return wanted + apart * way / np.linalg.norm(way, axis=1, keepdims=True), wanted
 
 
 def _joined(parts: Iterable[Any]) -> Any:

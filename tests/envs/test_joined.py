@@ -196,3 +196,25 @@ def test_flat_observations_only():
     env.single_observation_space = gym.spaces.Discrete(3)
     with pytest.raises(ValueError, match="flat observations"):
         LabelEnv(env, Label((0, 1), (0, 1)))
+
+
+def fetches(*names):
+    parts = {
+        name: make_worlds(name, {}, Program(nominal_model(name, {}), {}), 1, threads=1) for name in names
+    }
+    return JoinedVectorEnv(parts)
+
+
+def test_goals_are_relabelled_in_hindsight_where_all_members_pay_alike():
+    env = fetches("FetchPush-v4", "FetchSlide-v4")
+    wanted = np.zeros((2, 3))
+    reached = np.array([[0.04, 0.0, 0.0], [0.06, 0.0, 0.0]])
+    assert env.compute_reward(reached, wanted, {}).tolist() == [0.0, -1.0]
+    env.close()
+
+
+@pytest.mark.parametrize("made", [lambda: fetches("FetchPush-v4", "FetchPushDense-v4"), joined])
+def test_where_they_do_not_or_have_no_goals_there_is_no_hindsight(made):
+    env = made()
+    assert getattr(env, "compute_reward", None) is None
+    env.close()

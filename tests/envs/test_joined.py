@@ -199,6 +199,7 @@ def test_flat_observations_only():
 
 
 def fetches(*names):
+    """One world of each."""
     parts = {
         name: make_worlds(name, {}, Program(nominal_model(name, {}), {}), 1, threads=1) for name in names
     }

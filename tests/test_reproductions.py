@@ -544,7 +544,11 @@ def arm(tmp_path, monkeypatch):
     prior = load(TOOLS.parent / "assets" / "specs" / "so101_identify.yaml", CATALOG).program
     drawn = prior.values(np.repeat([[0.3], [0.5], [0.7]], prior.d, axis=1))
     written = {
-        name: {"values": dict(zip(prior.names, values.tolist(), strict=True))}
+        name: {
+            "motions": ["one", "other"],
+            "rmse_deg": {"target": 0.2, "source": 0.3, "published": 1.5},
+            "values": dict(zip(prior.names, values.tolist(), strict=True)),
+        }
         for name, values in zip(("low", "middle", "high"), drawn, strict=True)
     }
     monkeypatch.setattr(study, "TARGETS", tmp_path / "targets.json")
@@ -577,6 +581,7 @@ def test_a_source_is_judged_by_its_zero_shot_error_on_all_targets(
         kept.add(trainings.Training("small", "small/goals", seed), outcome(trainings, "d", cells))
     text = study.report(kept)
     assert text.count("**missed**") == missed and text.count("— reached") == 2 - missed
+    assert "| low | `one`, `other` | 1.5 | 0.3 | 0.2 |" in text
     assert "| a hand-made wide source | 20 | 0.75 [0.75, 0.75] | 18 [18, 18] | 500 [500, 500] | 2 |" in text
     share, late, best = (f"{identified / other:.0%}" for other in (20, 18, 10))
     assert f"is {share} [{share}, {share}] of that of policies trained on a hand-made wide source" in text
@@ -591,6 +596,8 @@ def test_no_target_of_the_arm_is_fitted_to_what_another_or_the_source_was():
     assert len(set(used)) == len(used) == 10
     seen = fits.fitted_to(fits.SOURCE)
     assert len(seen) == 10 and not seen.intersection(used)
+    committed = json.loads(fits.TARGETS.read_text())
+    assert {name: tuple(found["motions"]) for name, found in committed.items()} == fits.MOTIONS
 
 
 def test_the_arm_has_the_same_targets_whatever_it_is_trained_on(arm):

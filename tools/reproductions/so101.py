@@ -46,16 +46,21 @@ Values = dict[str, float]
 
 
 def targets() -> dict[str, Values]:
-    """Return the values of all targets, by the parameters of `so101_identify.yaml`.
+    """Return the values of all targets, by the parameters of `so101_identify.yaml`."""
+    return {name: found["values"] for name, found in fitted().items()}
+
+
+def fitted() -> dict[str, Any]:
+    """Return what `tools/so101_targets` wrote: each target's motions, values, and errors of models [deg].
 
     Raises:
-        RunError: If they have not been fitted.
+        RunError: If it has not been run.
     """
     from sim2real.runs import RunError
 
     if not TARGETS.exists():
         raise RunError(f"{TARGETS}: is not there; fit the targets first: tools/so101_targets LOGS")
-    return {name: found["values"] for name, found in json.loads(TARGETS.read_text()).items()}
+    return json.loads(TARGETS.read_text())
 
 
 def jobs(seed: int) -> list[Job]:
@@ -158,11 +163,22 @@ def report(results: Results) -> str:
         if (seeds := len(scores(results, row, k, ERROR)))
     ]
     if not lines:
-        return standing
+        return f"{fits()}\n\n{standing}"
     (results.folder / "transfer.png").write_bytes(draw(results))
     main = markdown(["trained on", "target episodes", *MEASURED, "seeds"], lines)
     picture = "![Tracking error by target episodes, and on each target](assets/results/so101/transfer.png)"
-    return "\n\n".join([main, by_target(results), *verdicts(results), standing, picture])
+    return "\n\n".join([fits(), main, by_target(results), *verdicts(results), standing, picture])
+
+
+def fits() -> str:
+    """Return the table of how far models are from the motions that each target was fitted to."""
+    models = {"published": "as published", "source": "the source's most likely", "target": "the target"}
+    lines = [
+        [name, ", ".join(f"`{motion}`" for motion in found["motions"]), *map(str, errors)]
+        for name, found in fitted().items()
+        if (errors := [found["rmse_deg"][model] for model in models])
+    ]
+    return markdown(["target", "RMSE [deg] on", *models.values()], lines)
 
 
 def by_target(results: Results) -> str:

@@ -25,8 +25,10 @@ def tools_on_path(monkeypatch):
 
 
 @pytest.fixture
-def results():
-    return importlib.import_module("reproductions.results")
+def results(monkeypatch):
+    module = importlib.import_module("reproductions.results")
+    monkeypatch.setattr(module, "RESAMPLES", 50)
+    return module
 
 
 @pytest.fixture
@@ -247,7 +249,6 @@ def test_the_report_says_which_gates_of_distillation_are_reached(
     trainings, results, tmp_path, keeps, missed, monkeypatch
 ):
     monkeypatch.setattr(trainings, "ROOT", TOOLS.parent)
-    monkeypatch.setattr(results, "RESAMPLES", 20)
     text = importlib.import_module("reproductions.distill").report(
         scored(trainings, results, tmp_path, keeps)
     )
@@ -404,10 +405,9 @@ def test_each_pair_is_held_out_once_trained_alone_once_and_always_as_long():
 
 @pytest.mark.parametrize(("one", "three", "missed"), [(-12.0, -3.0, 0), (-19.0, -7.0, 2)])
 def test_gradient_steps_are_judged_after_one_and_after_three(
-    results, trainings, tmp_path, one, three, missed, monkeypatch
+    results, trainings, tmp_path, one, three, missed
 ):
     gradient = importlib.import_module("reproductions.gradient")
-    monkeypatch.setattr(results, "RESAMPLES", 50)
     kept = results.Results(tmp_path)
     flat = {"MAML": (-9.0, -7.0), "domain randomization": (-9.0, -9.5)}
     for seed in range(3):
@@ -564,10 +564,9 @@ def test_without_targets_it_is_said_how_to_fit_them(arm):
 
 @pytest.mark.parametrize(("identified", "missed"), [(12.0, 0), (30.0, 2)])
 def test_a_source_is_judged_by_its_zero_shot_error_on_all_targets(
-    arm, results, trainings, tmp_path, identified, missed, monkeypatch
+    arm, results, trainings, tmp_path, identified, missed
 ):
     study, kept = arm, results.Results(tmp_path)
-    monkeypatch.setattr(results, "RESAMPLES", 20)
     off = {study.NOMINAL: 24.0, study.WIDE: 20.0, study.IDENTIFIED: identified, study.ORACLE: 10.0}
     for seed in range(2):
         cells = {}

@@ -90,7 +90,7 @@ def learned(seed):
     env, probes = Plant(16), []
     agent = SAC(env.single_observation_space, env.single_action_space, config, seed)
     loop = Loop(agent, env, seed)
-    for steps in range(14_000, 20_000, 400):
+    for steps in range(8_000, 12_000, 400):
         loop.run_until(steps)
         probes.append(probe(agent))
     return np.mean(probes, axis=0)

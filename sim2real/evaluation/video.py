@@ -43,6 +43,7 @@ def record(
 ) -> Path:
     """Record the policy on nominal and target side by side, from the same start, and return the file.
 
+    A target that is nominal itself is recorded alone.
     Of an environment of its own that is the film taken while it was evaluated; see `film_of`.
 
     Args:
@@ -68,7 +69,9 @@ def record(
     agent, _ = trained_agent(run)
     part = bundle.at(chosen.name)
     nominal = domain(part.program, "nominal", {})
-    panels = [_Panel(part, agent, place, size) for place in (nominal, chosen)]
+    # A held-out member of a set may be a target as it is.
+    places = [chosen] if np.array_equal(nominal.v, chosen.v) else [nominal, chosen]
+    panels = [_Panel(part, agent, place, size) for place in places]
     try:
         _write(panels, out, seconds, progress)
     finally:

@@ -6,9 +6,12 @@ import imageio.v2 as imageio
 import numpy as np
 import pytest
 
+from sim2real.evaluation import video
 from sim2real.evaluation.video import record, worst_target
 from sim2real.progress import Progress
 from sim2real.runs import RunError
+from sim2real.session import reload
+from sim2real.spec import domain
 from tests.small import trained
 
 # imageio's reader leaves ffmpeg's pipes to the garbage collector, which complains of them.
@@ -66,6 +69,13 @@ def test_both_sides_start_alike_but_for_the_physics(run, frames):
     twin = record(run, "laggy", run.path / "videos" / "laggy.mp4", Progress.silent(), seconds=0.1, size=SIZE)
     first = read(twin)[0].astype(int)
     assert np.abs(first[BAND:, : SIZE[0]] - first[BAND:, SIZE[0] :]).mean() < 2
+
+
+def test_a_target_that_is_nominal_itself_is_filmed_alone(run, tmp_path, monkeypatch):
+    alike = {"same": domain(reload(run).program, "same", {})}
+    monkeypatch.setattr(video, "choose", lambda bundle, names: alike)
+    path = record(run, "same", tmp_path / "same.gif", Progress.silent(), seconds=0.1, size=SIZE)
+    assert read(path).shape[1:3] == (SIZE[1] + BAND, SIZE[0])
 
 
 def test_gif_works_too(run, tmp_path):

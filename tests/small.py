@@ -23,12 +23,12 @@ evaluate: {episodes: 4, shots: [0, 1, 2]}
 """
 
 
-def trained(folder: Path, text: str = SPEC) -> Run:
-    """Train a spec in a folder, and its baseline if it has one, one after the other in this process."""
+def trained(folder: Path, text: str = SPEC, alone: bool = False) -> Run:
+    """Train a spec in a folder, and its baseline if it has one and `alone` is false, in this process."""
     path = folder / "small.yaml"
     path.write_text(text)
     run = start(path, (), folder / "run")
     train_part(run, "policy", Progress.silent())
-    if "baseline: false" not in text:
+    if not alone and "baseline: false" not in text:
         train_part(run, "baseline", Progress.silent())
     return run

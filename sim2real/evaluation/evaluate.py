@@ -92,8 +92,9 @@ class Request:
 def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     """Evaluate a run, write `evaluation.json`, and return what is in it.
 
-    The random policy and the policy trained without randomization are evaluated beside the run's own, on
-    the same episodes; the latter is trained first where that has not been done.
+    The random policy and, unless the spec's `train.baseline` is false, the policy trained without
+    randomization are evaluated beside the run's own, on the same episodes; the latter is trained first where
+    that has not been done.
 
     Raises:
         RunError: If the run cannot be used, or a target does not exist.
@@ -110,7 +111,8 @@ def evaluate(run: Run, request: Request, progress: Progress) -> dict[str, Any]:
     for trial in trials:
         trial.check(agent)
     policies: dict[str, Agent] = {"random": RandomAgent(agent.action_space, settings.seed)}
-    if bundle.spec.randomize or any(target.baseline for target in external.values()):
+    compares = bundle.spec.randomize and bundle.spec.train.baseline
+    if compares or any(target.baseline for target in external.values()):
         policies["baseline"] = _baseline(run, steps, progress)
     compared = compare_all(bundle, settings, {"policy": agent, **policies}, chosen, progress)
     own = compared.pop("policy")

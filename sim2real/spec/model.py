@@ -58,7 +58,8 @@ class Train(_Section):
         "kept as the policy; 0 keeps the last",
     )
     baseline: bool = Field(
-        default=True, description="also train the same agent without randomization, to compare with"
+        default=True,
+        description="also train and evaluate the same agent without randomization, to compare with",
     )
     agent: dict[str, Any] = Field(default_factory=dict, description="the algorithm's own settings")
     curriculum: dict[str, Any] = Field(

@@ -238,7 +238,7 @@ def test_foreign_environments_are_evaluated_place_by_place(tmp_path):
         "env: gymnasium.envs.mujoco.inverted_pendulum_v5:InvertedPendulumEnv\n"
         "randomize:\n  m: {type: mass, select: pole, scale: [0.8, 1.2]}\n"
         "targets:\n  heavy: {m: 3}\nevaluate: {episodes: 2, shots: [0]}\n"
-        "train: {steps: 8, num_envs: 2, baseline: false, agent: {actor_hidden: [8], critic_hidden: [8]}}\n"
+        "train: {steps: 8, num_envs: 2, agent: {actor_hidden: [8], critic_hidden: [8]}}\n"
     )
     run = trained(tmp_path, text)
     found = evaluate(run, Request(), Progress.silent())
@@ -272,15 +272,21 @@ def test_a_failed_simulation_fails_its_episode_only(run):
 
 
 def test_the_baseline_is_trained_when_it_is_missing(tmp_path):
-    run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200\n  baseline: false"))
+    run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200"), alone=True)
     assert not run.baseline.checkpoint.exists()
     result = evaluate(run, Request(shots=(0,), episodes=2), Progress.silent())
     assert "baseline" in result["policies"]
     assert trained_agent(run, "baseline")[1] == 200
 
 
-def test_a_baseline_that_was_interrupted_is_trained_on(tmp_path):
+def test_no_baseline_is_trained_where_the_spec_wants_none(tmp_path):
     run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200\n  baseline: false"))
+    result = evaluate(run, Request(shots=(0,), episodes=2), Progress.silent())
+    assert set(result["policies"]) == {"random"} and not run.baseline.checkpoint.exists()
+
+
+def test_a_baseline_that_was_interrupted_is_trained_on(tmp_path):
+    run = trained(tmp_path, SPEC.replace("steps: 600", "steps: 200"), alone=True)
     session = Session(run, "baseline")
     session.step(Progress.silent())
     session.save()

@@ -287,7 +287,7 @@ def spec(folder, teacher, env="Hopper-v5", more=""):
 
 
 def test_a_student_is_an_ordinary_run(small_run, tmp_path):
-    run = start(spec(tmp_path, small_run.path), (), tmp_path / "run")
+    run = start(spec(tmp_path, small_run.path), ("train.baseline=true",), tmp_path / "run")
     train_part(run, "policy", Progress.silent())
     agent, steps = trained_agent(run)
     assert steps == agent.steps == 400 and agent.student.updates > 0

@@ -622,6 +622,34 @@ def test_the_arm_has_the_same_targets_whatever_it_is_trained_on(arm):
         assert named(oracle, target) == expected
 
 
+def test_pushing_is_trained_across_worlds_and_on_nominal_dynamics_and_evaluated_alike(
+    results, trainings, tmp_path, monkeypatch
+):
+    study = importlib.import_module("reproductions.push")
+    from sim2real.runs import Run
+    from sim2real.session import CATALOG
+    from sim2real.spec import load
+
+    there = TOOLS.parent / "assets" / "specs" / f"{study.SPEC}.yaml"
+    (tmp_path / "assets" / "specs" / there.name).write_text(there.read_text())
+    randomized, nominal = (load(job.training.file, CATALOG, job.training.settings) for job in study.jobs(0))
+    np.testing.assert_array_equal(randomized.program.nominal, nominal.program.nominal)
+    drawn = nominal.program.values(np.full((1, nominal.program.d), 0.9))
+    np.testing.assert_allclose(drawn[0], nominal.program.nominal)
+    assert set(study.PLACES) == {"source", "nominal", *randomized.targets}
+
+    short = ("train.steps=64", "train.num_envs=4", "train.baseline=false")
+    training = trainings.Training("push", study.SPEC, 0, "nominal", short)
+    training.run()
+    monkeypatch.setattr(study, "EPISODES", 2)
+    cells = study.measure(Run(training.folder))
+    assert set(cells) == {("nominal", f"{place} {what}") for place in study.PLACES for what in study.MEASURED}
+    assert 0.03 < cells["nominal", "source distance"] / 1000 < 0.1  # of the cube from its goal [m]
+    kept = results.Results(tmp_path)
+    kept.add(training, outcome(trainings, "d", cells | {("nominal", "ice success"): 0.25}))
+    assert "| nominal dynamics | ice | 0.25 |" in study.report(kept)
+
+
 def test_the_loop_shows_commands_as_they_are_typed_with_the_end_of_what_they_print(tmp_path):
     loop = importlib.import_module("reproductions.loop")
     long = "\n".join([*(f"line {i} of {tmp_path}/a.csv" for i in range(20)), 200 * "x"])

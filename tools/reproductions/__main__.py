@@ -20,6 +20,7 @@ from reproductions.lines import lines
 from reproductions.loop import loop
 from reproductions.models import models
 from reproductions.modular import modular
+from reproductions.push import push
 from reproductions.recurrent import recurrent
 from reproductions.sac import sac
 from reproductions.so101 import so101
@@ -42,6 +43,7 @@ REPRODUCTIONS: dict[str, Callable[[argparse.Namespace], None]] = {
     "all-methods": all_methods,
     "loop": loop,
     "so101": so101,
+    "push": push,
 }
 
 

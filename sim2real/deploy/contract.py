@@ -206,6 +206,9 @@ def _frozen(value: Any) -> Any:
 def difference(ours: Contract, robot: Mapping[str, Any]) -> str:
     """Return the first thing in which a robot is not what a contract is for, in a line; `""` if it fits.
 
+    A robot may take more positions than the policy asks for, but must take all of those; controls, whose size
+    may be relative to their limits, must have the same ones.
+
     Args:
         ours: The policy's.
         robot: Any of `joints` and `actions` (names in order), `ranges` (of joints), `low` and `high` (of
@@ -222,10 +225,22 @@ def difference(ours: Contract, robot: Mapping[str, Any]) -> str:
         "high": [one.high for one in ours.action],
         "ranges": [[joint.low, joint.high] for joint in ours.joints],
     }
+    robot = {**robot, **{key: _used(ours.action, key, robot[key]) for key in ("low", "high") if key in robot}}
     for key, own in numbers.items():
         if key in robot and not _close(own, robot[key]):
             return f"{_CALLED[key]} of the policy: {_shown(own)}, of the robot: {_shown(robot[key])}"
     return ""
+
+
+def _used(actions: Sequence[Action], end: str, there: Sequence[float]) -> list[float]:
+    """Return a robot's limits of actions; of positions no wider than are asked for."""
+    if len(there) != len(actions):
+        return list(there)
+    nearer = max if end == "low" else min
+    return [
+        nearer(float(x), getattr(one, end)) if one.kind == "position" else float(x)
+        for one, x in zip(actions, there, strict=True)
+    ]
 
 
 _CALLED = {

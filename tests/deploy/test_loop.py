@@ -264,6 +264,14 @@ def test_difference():
     )
     assert "another order" in difference(CONTRACT, {"joints": JOINTS[::-1]})
     assert "ranges" in difference(CONTRACT, {"ranges": [[-1.5, 1.5], [-1.5, None]]})
+    assert (
+        difference(CONTRACT, {"low": [-2.0, -3.0], "high": [2.5, 2.0]}) == ""
+    )  # takes more than is asked for
+    lower = "lower limits of actions of the policy: [-2, -2], of the robot: [-2, -1]"
+    assert difference(CONTRACT, {"low": [-2.0, -1.0]}) == lower
+    assert "upper limits" in difference(CONTRACT, {"high": [2.0, 2.0, 2.0]})
+    torques = replace(CONTRACT, action=tuple(replace(one, kind="control") for one in CONTRACT.action))
+    assert "lower limits" in difference(torques, {"low": [-2.0, -3.0]})
     assert "more than once" in difference(CONTRACT, {"joints": ["waist", "elbow", "elbow"]})
 
 

@@ -140,7 +140,7 @@ def narrowed(contract):
     [
         (reordered, "the joints are in another order"),
         (renamed, "the robot has no waist; the policy knows no shoulder_pan"),
-        (narrowed, "upper limits of actions of the policy: [1, "),
+        (narrowed, "says something else of its action"),
         (lambda contract: {"period": 0.05}, "control period [s] of the policy: 0.05, of the robot: 0.02"),
         (lambda contract: {"observation": contract.observation[:-1]}, "observation of the policy: 14"),
         (lambda contract: {"history": None}, "says something else of its history"),

@@ -4,6 +4,7 @@ import importlib
 import json
 from pathlib import Path
 
+import imageio.v2 as imageio
 import numpy as np
 import pytest
 
@@ -647,7 +648,29 @@ def test_pushing_is_trained_across_worlds_and_on_nominal_dynamics_and_evaluated_
     assert 0.03 < cells["nominal", "source distance"] / 1000 < 0.1  # of the cube from its goal [m]
     kept = results.Results(tmp_path)
     kept.add(training, outcome(trainings, "d", cells | {("nominal", "ice success"): 0.25}))
-    assert "| nominal dynamics | ice | 0.25 |" in study.report(kept)
+    assert "| nominal dynamics | ice | 0.25 |" in study.report(kept) and "film.png" not in study.report(kept)
+
+
+def test_what_a_pushing_policy_does_is_drawn_world_by_world(monkeypatch):
+    study = importlib.import_module("reproductions.push")
+    from sim2real.agents import RandomAgent
+    from sim2real.envs.make import make_vector
+    from sim2real.session import CATALOG
+    from sim2real.spec import load
+
+    monkeypatch.setattr(study, "MOMENTS", (0, 3))
+    bundle = load(
+        TOOLS.parent / "assets" / "specs" / f"{study.SPEC}.yaml",
+        CATALOG,
+        ("env_options={max_episode_steps: 5}",),
+    )
+    agent = RandomAgent(make_vector("SO101Push-v0", 1).single_action_space, 0)
+    drawn = imageio.imread(study.film(bundle, agent)).astype(int)
+    width, height = study.SIZE
+    assert drawn.shape == (study.SHOWN * height, 2 * width, 3)
+    first, second = drawn[:height], drawn[height : 2 * height]
+    assert np.abs(first[:, :width] - first[:, width:]).max() > 60  # it moves
+    assert np.abs(first[:, :width] - second[:, :width]).max() > 60  # the cube lies elsewhere
 
 
 def test_the_loop_shows_commands_as_they_are_typed_with_the_end_of_what_they_print(tmp_path):

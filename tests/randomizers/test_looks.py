@@ -10,6 +10,8 @@ from samples import VISUAL
 from randomizers.registry import BUILTIN
 from sim2real.worlds import Studio
 
+pytestmark = pytest.mark.usefixtures("one_context")
+
 
 @each(VISUAL)
 def test_looks_change_the_picture_and_nothing_else(name, body):

@@ -64,7 +64,7 @@ def begun(program, values):
 
 
 @pytest.fixture
-def shoot():
+def shoot(one_context):
     """Takes a picture of a world; one photographer for each program."""
     made = {}
 
@@ -451,7 +451,7 @@ def test_what_no_picture_would_show_is_refused(case):
     ],
     ids=["light_pos", "light_dir", "light_diffuse", "mat_rgba", "mat_specular", "texture"],
 )
-def test_the_renderer_ignores_exactly_what_is_refused(edit, refusals, kind):
+def test_the_renderer_ignores_exactly_what_is_refused(edit, refusals, kind, one_context):
     model = model_of(GALLERY)
     before = plain(model, "view")
     for i in range(getattr(model, seen._COUNTS[kind])):

@@ -48,9 +48,14 @@ def test_our_specs_tell_the_editor_where_it_is(path):
     assert (path.parent / first.partition("=")[2]).resolve() == COMMITTED
 
 
+@pytest.fixture(scope="module")
+def schema():
+    return json_schema()
+
+
 @pytest.mark.parametrize("name", BUILTIN)
-def test_every_randomizer_is_described(name):
-    definition = json_schema()["$defs"][name]
+def test_every_randomizer_is_described(name, schema):
+    definition = schema["$defs"][name]
     assert definition["properties"]["type"]["const"] == name
     assert definition["description"]
     assert all(body.get("description") for key, body in definition["properties"].items() if key != "camera")

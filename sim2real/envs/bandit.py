@@ -52,9 +52,9 @@ class BernoulliBandit(VectorEnv):
         over = self.pulled >= self.pulls
         infos: dict[str, Any] = {}
         if over.any():
-            final = np.full(self.num_envs, None, dtype=object)
+            final, shown = np.full(self.num_envs, None, dtype=object), self._observation()
             for world in np.flatnonzero(over):
-                final[world] = self._observation()[world]
+                final[world] = shown[world]
             infos = {"final_obs": final, "_final_obs": over, "final_info": {}, "_final_info": over}
             self._draw(over)
         return self._observation(), reward, over, np.zeros_like(over), infos

@@ -117,11 +117,9 @@ def test_truncation_is_stored_as_a_future_and_termination_as_none():
 
 
 def test_same_seed_same_parameters_bit_for_bit(learner):
-    assert same(learned(learner=learner, seed=3).state_dict(), learned(learner=learner, seed=3).state_dict())
-    assert not same(
-        learned(learner=learner, seed=3).actor.state_dict(),
-        learned(learner=learner, seed=4).actor.state_dict(),
-    )
+    one, again, other = (learned(learner=learner, seed=seed) for seed in (3, 3, 4))
+    assert same(one.state_dict(), again.state_dict())
+    assert not same(one.actor.state_dict(), other.actor.state_dict())
 
 
 def test_learning_leaves_the_global_generators_alone(learner):

@@ -34,6 +34,11 @@ def source(request):
     return learned(learner=request.param)
 
 
+@pytest.fixture(scope="module")
+def soft_q():
+    return learned(learner="soft_q")
+
+
 def settings(mode, **changes):
     return Evaluate.model_validate({"finetune": mode, **changes})
 
@@ -94,15 +99,15 @@ def test_frozen_tensors_keep_their_bits(source, mode):
 
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES_OF_TWO_HIDDEN_LAYERS if mode not in GROWN])
-def test_soft_q_learning_is_fine_tuned_too(mode):
-    test_before_any_update_it_acts_exactly_as_the_source(learned(learner="soft_q"), mode)
-    test_frozen_tensors_keep_their_bits(learned(learner="soft_q"), mode)
+def test_soft_q_learning_is_fine_tuned_too(soft_q, mode):
+    test_before_any_update_it_acts_exactly_as_the_source(soft_q, mode)
+    test_frozen_tensors_keep_their_bits(soft_q, mode)
 
 
 @pytest.mark.parametrize("mode", GROWN)
-def test_soft_q_learning_has_no_policy_to_build_on(mode):
+def test_soft_q_learning_has_no_policy_to_build_on(soft_q, mode):
     with pytest.raises(ValueError, match=f"{mode} builds on a Gaussian policy .* which SoftQ lacks"):
-        begin(learned(learner="soft_q"), settings(mode), 0)
+        begin(soft_q, settings(mode), 0)
 
 
 @pytest.mark.parametrize("mode", GROWN)

@@ -10,7 +10,7 @@ from sim2real.envs.registry import make_task, nominal_model
 from sim2real.envs.task import Random, State
 from sim2real.envs.tasks.so101_push import FAR, LIMITS, LONG, NEAR, SIDE
 from sim2real.evaluation.statistics import summarize
-from sim2real.export.robot import entries_of
+from sim2real.export.robot import actions_of, entries_of
 from sim2real.rollout import Rollout
 from sim2real.session import CATALOG
 from sim2real.spec import load_text
@@ -128,7 +128,7 @@ def test_an_episode_ends_with_its_measures_and_the_next_begins_without(name):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_what_is_observed_has_names_and_units(name):
+def test_what_is_observed_and_asked_for_has_names_and_units(name):
     bundle = load_text(f"env: {name}\n", "spec.yaml", CATALOG)
     task = make_task(name)
     found = entries_of(bundle, task.observation_size, 0)
@@ -136,6 +136,8 @@ def test_what_is_observed_has_names_and_units(name):
     assert [entry.field for entry in found[:12]] == ["qpos"] * 6 + ["qvel"] * 6
     assert len({entry.name for entry in found}) == task.observation_size
     assert not any(entry.name.startswith("obs[") for entry in found)
+    asked = actions_of(bundle, task.spaces(bundle.program.model)[1])
+    assert [one.rate for one in asked] == pytest.approx([SLEW[name] / 0.02] * 6)
 
 
 def starts(name, count=300):

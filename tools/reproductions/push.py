@@ -100,7 +100,7 @@ def report(results: Results) -> str:
     """Return the table, and how far it is."""
     standing = results.standing([job.training.name for job in jobs(0)], "tools/reproduce push")
     lines = [
-        [title, place, *(cell(results.scores(row, f"{place} {what}"), 3) for what in MEASURED), str(seeds)]
+        [title, place, *(cell(results.scores(row, f"{place} {what}"), 4) for what in MEASURED), str(seeds)]
         for row, title in ROWS.items()
         for place in PLACES
         if (seeds := len(results.scores(row, f"{place} success")))

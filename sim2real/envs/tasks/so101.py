@@ -31,9 +31,9 @@ class SO101(MjcfTask):
     """What the tasks of an SO-101 share; the model is `assets/mjcf/so101/so101.xml`.
 
     Actions are what the hardware takes: angles [rad] of its six joints, 50 times a second. As drivers of such
-    arms do, it moves its servos' targets there no faster than at 1.5 rad/s, so that random actions are no
-    blows. What is sought is the gripper at the first marker, unless a task says otherwise. Every step's info
-    says the `jerk` of the joints, and how far off it is.
+    arms do, it moves its servos' targets there no faster than `slew` allows, at 1.5 rad/s unless a task says
+    otherwise, so that random actions are no blows. What is sought is the gripper at the first marker, unless
+    a task says otherwise. Every step's info says the `jerk` of the joints, and how far off it is.
 
     Attributes:
         off: What `distance` is called there.
